@@ -77,11 +77,7 @@ func (t *Tx) own(i int) ([]byte, error) {
 	if w.Value == nil {
 		return nil, ErrNotFound
 	}
-	value, err := t.box.Open(nil, w.Value, w.Key)
-	if err != nil {
-		return nil, corrupt(err)
-	}
-	return value, nil
+	return open(t.box, w.Value, w.Key)
 }
 
 // written returns the index of the write of key, or -1. A search through at

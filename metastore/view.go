@@ -1,6 +1,7 @@
 package metastore
 
 import (
+	"errors"
 	"fmt"
 	"iter"
 
@@ -44,7 +45,7 @@ func (v *View) Scan(from, to []byte) iter.Seq2[KV, error] {
 			}
 			buf, err = v.box.Open(buf[:0], item.Value, item.Key)
 			if err != nil {
-				yield(KV{}, corrupt(err))
+				yield(KV{}, notOpened(err))
 				return
 			}
 			if !yield(KV{Key: item.Key, Value: buf}, nil) {
@@ -66,14 +67,28 @@ func (v *View) get(key []byte) ([]byte, uint64, error) {
 	if err != nil {
 		return nil, 0, err
 	}
-	value, err := v.box.Open(nil, sealed, key)
-	if err != nil {
-		return nil, 0, corrupt(err)
-	}
-	return value, version, nil
+	value, err := open(v.box, sealed, key)
+	return value, version, err
 }
 
-func corrupt(err error) error { return fmt.Errorf("%w: %w", ErrCorrupt, err) }
+// open returns the plaintext of a sealed value, in memory of its own that is
+// never nil.
+func open(box *cipher.Box, sealed, key []byte) ([]byte, error) {
+	room := make([]byte, 0, max(0, len(sealed)-cipher.BoxOverhead))
+	value, err := box.Open(room, sealed, key)
+	if err != nil {
+		return nil, notOpened(err)
+	}
+	return value, nil
+}
+
+// notOpened tells a bad value from a box that has no key.
+func notOpened(err error) error {
+	if errors.Is(err, cipher.ErrKey) {
+		return fmt.Errorf("metastore: open value: %w", err)
+	}
+	return fmt.Errorf("%w: %w", ErrCorrupt, err)
+}
 
 func checkKey(key []byte) error {
 	if len(key) == 0 || len(key) > MaxKeySize {
