@@ -176,8 +176,11 @@ func (f *files) makeDir() error {
 	if err := f.fs.MkdirAll(f.dir); err != nil {
 		return f.fault("", kms.Unavailable, err)
 	}
-	if err := f.fs.SyncDir(path.Dir(f.dir)); err != nil {
-		return f.fault("", kms.Unavailable, err)
+	for parent := f.dir; parent != "."; {
+		parent = path.Dir(parent)
+		if err := f.fs.SyncDir(parent); err != nil {
+			return f.fault("", kms.Unavailable, err)
+		}
 	}
 	return nil
 }

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io/fs"
 	"slices"
 	"sync"
 	"time"
@@ -48,6 +49,9 @@ func (o Options) Validate() error {
 	}
 	if o.Key == nil || o.Key.Expose() == nil {
 		errs = append(errs, errors.New("local: Options.Key is missing or wiped"))
+	}
+	if o.Dir != "" && (o.Dir == "." || !fs.ValidPath(o.Dir)) {
+		errs = append(errs, fmt.Errorf("local: Options.Dir %q is not a directory below FS", o.Dir))
 	}
 	return errors.Join(errs...)
 }
