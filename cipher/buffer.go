@@ -3,44 +3,56 @@ package cipher
 import "sync"
 
 const (
-	// unitSize is how much plaintext is sealed or opened between two calls of what is below: large enough that
-	// the calls cost nothing, small enough that a stream stays in the processor's second-level cache.
-	unitSize = 1 << 20
+	// writeUnit is how much plaintext is sealed between two writes to what is below: large enough that a write
+	// costs nothing beside the sealing.
+	writeUnit = 1 << 20
 
-	unitBuffer  = HeaderSize + unitSize + unitSize/MinFrameSize*FrameOverhead
-	frameBuffer = DefaultFrameSize + FrameOverhead
+	// readUnit is how much plaintext is opened after one read from below. It is smaller, because the sealed bytes
+	// pass through the buffer only once, and should still be in the processor's second-level cache for it.
+	readUnit = 256 << 10
 )
 
-// Buffers of the two sizes wait here for their next use. These pools are the package's only variables that change: they
-// carry no meaning from one use to the next (no plaintext either, see release), and only one pool for all streams of
-// the process keeps memory proportional to the streams that are busy at one time.
+// Working memory waits in these for its next use. They are the package's only variables, and carry no meaning
+// from one use to the next (nor any plaintext: see release). They belong to the package and not to a writer or reader because
+// only buffers that all streams share are as many as the streams that are busy at one time.
 var (
-	unitPool  = sync.Pool{New: func() any { return &buffer{bytes: make([]byte, unitBuffer)} }}
-	framePool = sync.Pool{New: func() any { return &buffer{bytes: make([]byte, frameBuffer)} }}
+	frameBuffers = newBufferPool(DefaultFrameSize + FrameOverhead)
+	readBuffers  = newBufferPool(readUnit + readUnit/MinFrameSize*FrameOverhead)
+	writeBuffers = newBufferPool(HeaderSize + writeUnit + writeUnit/MinFrameSize*FrameOverhead)
 )
 
-// buffer is working memory of one call or writer.
+type bufferPool struct {
+	size int
+	pool sync.Pool
+}
+
+func newBufferPool(size int) *bufferPool {
+	p := &bufferPool{size: size}
+	p.pool.New = func() any { return &buffer{home: p, bytes: make([]byte, size)} }
+	return p
+}
+
+// buffer is the working memory of one call or one writer.
 type buffer struct {
 	position
+	home  *bufferPool
 	bytes []byte
 }
 
-// takeBuffer returns a buffer of size bytes or more, up to unitBuffer.
+// takeBuffer returns a buffer of at least size bytes. No unit of any frame size needs more than the largest has.
 func takeBuffer(size int) *buffer {
-	if size <= frameBuffer {
-		return framePool.Get().(*buffer)
+	p := writeBuffers
+	switch {
+	case size <= frameBuffers.size:
+		p = frameBuffers
+	case size <= readBuffers.size:
+		p = readBuffers
 	}
-	return unitPool.Get().(*buffer)
+	return p.pool.Get().(*buffer)
 }
 
-// release puts the buffer back. Its owner has overwritten what plaintext there was.
-func (b *buffer) release() {
-	if len(b.bytes) == frameBuffer {
-		framePool.Put(b)
-		return
-	}
-	unitPool.Put(b)
-}
+// release puts the buffer back. Its owner has overwritten what plaintext was in it.
+func (b *buffer) release() { b.home.pool.Put(b) }
 
-// unitFrames returns how many frames make a unit.
-func unitFrames(frameSize int) int { return unitSize / frameSize }
+// framesIn returns how many frames make a unit.
+func framesIn(unit, frameSize int) int { return max(1, unit/frameSize) }

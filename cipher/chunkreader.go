@@ -107,7 +107,7 @@ func (c *ChunkReader) ReadAt(p []byte, off int64) (int, error) {
 func (c *ChunkReader) read(p []byte, off int64) (int, error) {
 	size := int64(c.frames.frameSize)
 	touched := (off+int64(len(p))-1)/size - off/size + 1
-	unit := min(touched, int64(unitFrames(c.frames.frameSize)))
+	unit := min(touched, int64(framesIn(readUnit, c.frames.frameSize)))
 	buf := takeBuffer(int(unit) * c.frames.sealed())
 	defer buf.release()
 	for n := 0; ; {

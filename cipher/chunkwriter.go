@@ -107,15 +107,14 @@ func (c *ChunkWriter) Abort() {
 // begin takes the memory and puts the header into it.
 func (c *ChunkWriter) begin() {
 	if c.buf == nil {
-		c.buf = takeBuffer(HeaderSize + unitFrames(c.frames.frameSize)*c.frames.sealed())
+		c.buf = takeBuffer(c.frames.unit())
 		c.n = copy(c.buf.bytes, c.header[:])
 	}
 }
 
 // makeRoom hands the unit on when it is full, so that a frame fits behind it. Nothing is held then.
 func (c *ChunkWriter) makeRoom() error {
-	limit := HeaderSize + unitFrames(c.frames.frameSize)*c.frames.sealed()
-	if c.n+c.frames.sealed() <= limit {
+	if c.n+c.frames.sealed() <= c.frames.unit() {
 		return nil
 	}
 	return c.flush()

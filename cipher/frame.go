@@ -87,6 +87,9 @@ func newFrames(key *DataKey, id ChunkID, frameSize int) (frames, [HeaderSize]byt
 // sealed returns the length of a full frame.
 func (f frames) sealed() int { return f.frameSize + FrameOverhead }
 
+// unit returns the length of what a ChunkWriter hands on at once: a header's worth, and full frames.
+func (f frames) unit() int { return HeaderSize + framesIn(writeUnit, f.frameSize)*f.sealed() }
+
 // seal appends a frame to dst. plaintext either begins exactly where the frame will, or does not overlap it.
 func (f frames) seal(dst, plaintext []byte, p *position, index int64, final bool) []byte {
 	p.set(index, final)

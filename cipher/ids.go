@@ -25,11 +25,12 @@ type (
 	uploadKind   struct{}
 	runKind      struct{}
 	writerKind   struct{}
+	versionKind  struct{}
 )
 
 type idKind interface {
 	storeKind | bucketKind | objectKind | chunkKind | instanceKind |
-		bodyKind | pageKind | uploadKind | runKind | writerKind
+		bodyKind | pageKind | uploadKind | runKind | writerKind | versionKind
 }
 
 type (
@@ -43,6 +44,7 @@ type (
 	UploadID   = ID[uploadKind]   // a multipart upload
 	RunID      = ID[runKind]      // one run of the server process
 	WriterID   = ID[writerKind]   // one writer within a run
+	VersionID  = ID[versionKind]  // a version of an object; zero is the null version
 )
 
 // Each of these draws a fresh identifier from the system's random source.
@@ -56,6 +58,7 @@ func NewPageID() PageID         { return newID[pageKind]() }
 func NewUploadID() UploadID     { return newID[uploadKind]() }
 func NewRunID() RunID           { return newID[runKind]() }
 func NewWriterID() WriterID     { return newID[writerKind]() }
+func NewVersionID() VersionID   { return newID[versionKind]() }
 
 // Each of these reads the form that String writes. Anything else is ErrID.
 func ParseStoreID(s string) (StoreID, error)       { return parseID[storeKind](s) }
@@ -68,6 +71,7 @@ func ParsePageID(s string) (PageID, error)         { return parseID[pageKind](s)
 func ParseUploadID(s string) (UploadID, error)     { return parseID[uploadKind](s) }
 func ParseRunID(s string) (RunID, error)           { return parseID[runKind](s) }
 func ParseWriterID(s string) (WriterID, error)     { return parseID[writerKind](s) }
+func ParseVersionID(s string) (VersionID, error)   { return parseID[versionKind](s) }
 
 // newID ignores the error of rand.Read, which never returns one: without random numbers the process ends.
 func newID[K idKind]() ID[K] {

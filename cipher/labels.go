@@ -33,11 +33,11 @@ func (k *StoreKey) Derive(label Label) *Subkey {
 	if err != nil {
 		return new(Subkey)
 	}
-	m := new(material)
 	derived := hkdfSHA256(b, nil, infoStore+string(label), KeySize)
-	copy(m.bytes[:], derived)
-	clear(derived)
-	return &Subkey{secret{m}}
+	defer clear(derived)
+	sub := &Subkey{emptySecret()}
+	copy(sub.m.bytes[:], derived)
+	return sub
 }
 
 // hkdfSHA256 is RFC 5869 with SHA-256. The only errors are lengths that no caller here can ask for.

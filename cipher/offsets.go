@@ -44,10 +44,10 @@ func PlainSize(sealed int64, frameSize int) (int64, error) {
 	if sealed > longest {
 		return 0, fmt.Errorf("%w: sealed chunk of %d bytes", ErrSize, sealed)
 	}
-	body := sealed - HeaderSize
-	if body < FrameOverhead {
+	if sealed < HeaderSize+FrameOverhead {
 		return 0, fmt.Errorf("%w: sealed chunk of %d bytes", ErrTruncated, sealed)
 	}
+	body := sealed - HeaderSize
 	stride := int64(frameSize + FrameOverhead)
 	last := body % stride // 0: the last frame is full
 	if body > stride && last > 0 && last <= FrameOverhead {

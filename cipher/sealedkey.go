@@ -119,11 +119,11 @@ func (s *SealedKey) open(kek *KEK, b Binding) (*DataKey, error) {
 	}
 	key := s.sealingKey(outer, b)
 	defer clear(key)
-	m := new(material)
-	if _, err := newGCM(key).Open(m.bytes[:0], s.nonce[:], s.sealed[:], s.additional(b)); err != nil {
+	dk := &DataKey{emptySecret()}
+	if _, err := newGCM(key).Open(dk.m.bytes[:0], s.nonce[:], s.sealed[:], s.additional(b)); err != nil {
 		return nil, ErrAuth
 	}
-	return &DataKey{secret{m}}, nil
+	return dk, nil
 }
 
 func bothUsable(kek *KEK, dk *DataKey) (outer, inner []byte, err error) {

@@ -21,30 +21,33 @@ type Secret interface {
 	usable() ([]byte, error)
 }
 
-// secret is what the key types have in common. The bytes are behind a pointer so that copies of a key share
-// them: one Wipe reaches all, and fmt, which prints unexported fields of a foreign struct without
-// asking their methods, finds an address and nothing else.
+// secret is what the key types have in common. The material is behind a pointer so that copies of a key share it
+// and one Wipe reaches all. The bytes are behind a second one because fmt prints unexported fields of a foreign
+// struct without asking their methods, and follows one pointer in doing so ("%s" of a struct that holds a
+// DataKey), but not two.
 type secret struct{ m *material }
 
 type material struct {
-	bytes [KeySize]byte
-	wiped bool
+	bytes *[KeySize]byte // nil once it is wiped
 }
 
 func randomSecret() secret {
-	m := new(material)
-	_, _ = rand.Read(m.bytes[:]) // never fails: without random numbers the process ends
-	return secret{m}
+	s := emptySecret()
+	_, _ = rand.Read(s.m.bytes[:]) // never fails: without random numbers the process ends
+	return s
 }
 
 func secretFromBytes(b []byte) (secret, error) {
 	if len(b) != KeySize {
 		return secret{}, fmt.Errorf("%w: %d bytes, want %d", ErrKey, len(b), KeySize)
 	}
-	m := new(material)
-	copy(m.bytes[:], b)
-	return secret{m}, nil
+	s := emptySecret()
+	copy(s.m.bytes[:], b)
+	return s, nil
 }
+
+// emptySecret returns room for a key, which the caller fills.
+func emptySecret() secret { return secret{&material{new([KeySize]byte)}} }
 
 // usable returns the bytes of the key, or ErrKey when there are none: the zero value and a wiped key
 // must never pass for a key of zeros.
@@ -52,7 +55,7 @@ func (s secret) usable() ([]byte, error) {
 	switch {
 	case s.m == nil:
 		return nil, fmt.Errorf("%w: none set", ErrKey)
-	case s.m.wiped:
+	case s.m.bytes == nil:
 		return nil, fmt.Errorf("%w: wiped", ErrKey)
 	}
 	return s.m.bytes[:], nil
@@ -70,9 +73,9 @@ func (s secret) Expose() []byte {
 
 // Wipe overwrites the key, in every copy. From then on it is refused with ErrKey. Nobody may be using it.
 func (s secret) Wipe() {
-	if s.m != nil {
+	if s.m != nil && s.m.bytes != nil {
 		clear(s.m.bytes[:])
-		s.m.wiped = true
+		s.m.bytes = nil
 	}
 }
 
