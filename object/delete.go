@@ -1,0 +1,73 @@
+package object
+
+import (
+	"context"
+
+	"golang.org/x/sync/errgroup"
+
+	"coffer/metastore"
+)
+
+// deleteConcurrency bounds the transactions of one DeleteMany; they share flushes.
+const deleteConcurrency = 32
+
+// Delete removes a key. Removing what does not exist succeeds.
+func (s *Store) Delete(ctx context.Context, req DeleteRequest) error {
+	return s.wrap("delete", req.Bucket, req.Key, s.delete(ctx, &req))
+}
+
+func (s *Store) delete(ctx context.Context, req *DeleteRequest) error {
+	if err := ValidateKey(req.Key); err != nil {
+		return err
+	}
+	removed := false
+	err := s.opts.Meta.Update(ctx, func(tx *metastore.Tx) error {
+		removed = false
+		b, err := bucketForUpdate(tx, req.Bucket)
+		if err != nil {
+			return err
+		}
+		if req.VersionID != "" && req.VersionID != NullVersion {
+			return nil
+		}
+		current, err := readName(tx.GetForUpdate, b.ID, req.Key)
+		if err != nil || current == nil {
+			return err
+		}
+		if err := req.If.check(current); err != nil {
+			return err
+		}
+		removed = true
+		if err := queueRecord(tx, current); err != nil {
+			return err
+		}
+		return tx.Delete(nameKey(b.ID, req.Key))
+	})
+	if err == nil && removed {
+		s.collector.wake()
+	}
+	return err
+}
+
+// DeleteMany removes several keys of one bucket, each on its own. It returns one error for each, nil where it
+// succeeded.
+func (s *Store) DeleteMany(ctx context.Context, bucket string, reqs []DeleteRequest) []error {
+	errs := make([]error, len(reqs))
+	if _, err := s.bucket(ctx, bucket); err != nil {
+		for i := range errs {
+			errs[i] = s.wrap("delete", bucket, reqs[i].Key, err)
+		}
+		return errs
+	}
+	var g errgroup.Group
+	g.SetLimit(deleteConcurrency)
+	for i, req := range reqs {
+		req.Bucket = bucket
+		g.Go(func() error {
+			errs[i] = s.Delete(ctx, req)
+			return nil
+		})
+	}
+	_ = g.Wait() // the functions return nil
+	return errs
+}

@@ -1,0 +1,136 @@
+package object
+
+import (
+	"errors"
+	"fmt"
+)
+
+// Kind classifies an error of the engine. Front doors translate kinds, never texts.
+type Kind uint8
+
+// The kinds. Their names are those of the S3 error codes where S3 has one.
+const (
+	KindInternal           Kind = iota // a fault of this process or its disk
+	KindNoSuchBucket                   // the bucket does not exist
+	KindNoSuchKey                      // the key has no current version
+	KindNoSuchVersion                  // the version named does not exist
+	KindNoSuchUpload                   // the upload does not exist, or was completed or aborted
+	KindBucketExists                   // the bucket exists already and belongs to the caller
+	KindBucketNotEmpty                 // the bucket still has objects
+	KindInvalidBucketName              // see ValidateBucketName
+	KindKeyTooLong                     // more than MaxKeyBytes
+	KindInvalidArgument                // an argument outside its range
+	KindInvalidRequest                 // arguments that contradict each other or the object
+	KindInvalidPart                    // a part of a complete request is missing or differs
+	KindInvalidPartOrder               // part numbers do not ascend
+	KindEntityTooSmall                 // a part other than the last is under MinPartSize
+	KindEntityTooLarge                 // over MaxPutSize, MaxPartSize or MaxObjectSize
+	KindBadDigest                      // the body does not have the digest that was declared
+	KindIncompleteBody                 // the body ended before its declared length, or went on after it
+	KindMetadataTooLarge               // user metadata over MaxUserMetadata
+	KindPreconditionFailed             // an If-… condition of a write or read does not hold
+	KindNotModified                    // an If-None-Match or If-Modified-Since of a read holds
+	KindInvalidRange                   // the range lies outside the object
+	KindOperationAborted               // another change of the same resource is under way; try again
+	KindNoSpace                        // the disk is at its watermark; deletes still work
+	KindUnavailable                    // a key backend cannot be reached; try again
+	KindKeyDenied                      // a key backend refuses the key
+	KindCorrupt                        // stored bytes do not authenticate
+	KindNotImplemented                 // a record asks for something this version does not do
+)
+
+var kindNames = [...]string{
+	"internal", "no such bucket", "no such key", "no such version", "no such upload", "bucket exists", "bucket not empty",
+	"invalid bucket name", "key too long", "invalid argument", "invalid request", "invalid part", "invalid part order",
+	"entity too small", "entity too large", "bad digest", "incomplete body", "metadata too large", "precondition failed",
+	"not modified", "invalid range", "operation aborted", "no space", "unavailable", "key denied", "corrupt",
+	"not implemented",
+}
+
+// String names the kind in lower-case words.
+func (k Kind) String() string {
+	if int(k) < len(kindNames) {
+		return kindNames[k]
+	}
+	return fmt.Sprintf("kind %d", uint8(k))
+}
+
+// Kinds lists every kind, so that translations can be tested for completeness.
+func Kinds() []Kind {
+	kinds := make([]Kind, len(kindNames))
+	for i := range kinds {
+		kinds[i] = Kind(i)
+	}
+	return kinds
+}
+
+// Error is what every method of Store returns. Bucket and Key are set where the operation has them.
+type Error struct {
+	Op     string // the operation, as in "put"
+	Bucket string
+	Key    string
+	Kind   Kind
+	Err    error // the cause, or nil
+	// Info is the version that a condition or range was measured against: KindNotModified, KindPreconditionFailed
+	// of a read, KindInvalidRange. Else nil.
+	Info *ObjectInfo
+}
+
+// Error names the operation, its resource, the kind and the cause.
+func (e *Error) Error() string {
+	s := e.Op
+	if e.Bucket != "" {
+		s += " " + e.Bucket
+		if e.Key != "" {
+			s += fmt.Sprintf("/%q", e.Key)
+		}
+	}
+	s += ": " + e.Kind.String()
+	if e.Err != nil {
+		s += ": " + e.Err.Error()
+	}
+	return s
+}
+
+// Unwrap returns the cause.
+func (e *Error) Unwrap() error { return e.Err }
+
+// KindOf returns the kind of err, KindInternal when err is not an *Error of this package.
+func KindOf(err error) Kind {
+	if e, ok := errors.AsType[*Error](err); ok {
+		return e.Kind
+	}
+	return KindInternal
+}
+
+// fault is an error on its way out: a kind and a cause, before the operation and its resource are known.
+type fault struct {
+	kind Kind
+	err  error
+	info *ObjectInfo // see Error.Info
+}
+
+func (f *fault) Error() string {
+	if f.err == nil {
+		return f.kind.String()
+	}
+	return f.kind.String() + ": " + f.err.Error()
+}
+
+func (f *fault) Unwrap() error { return f.err }
+
+// faultKind returns the kind of an error on its way out; KindInternal when it has none.
+func faultKind(err error) Kind {
+	if f, ok := errors.AsType[*fault](err); ok {
+		return f.kind
+	}
+	return KindInternal
+}
+
+// errKind makes a fault without a cause.
+func errKind(k Kind) error { return &fault{kind: k} }
+
+// errKindf makes a fault with a cause in words.
+func errKindf(k Kind, format string, args ...any) error {
+	return &fault{kind: k, err: fmt.Errorf(format, args...)}
+}

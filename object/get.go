@@ -1,0 +1,193 @@
+package object
+
+import (
+	"context"
+
+	"coffer/cipher"
+	"coffer/metastore"
+)
+
+// Head tells what a Get would read.
+func (s *Store) Head(ctx context.Context, req GetRequest) (Selection, error) {
+	r, _, err := s.find(ctx, req.Bucket, req.Key, req.VersionID)
+	if err != nil {
+		return Selection{}, s.wrap("head", req.Bucket, req.Key, err)
+	}
+	sel, err := s.choose(ctx, &req, r)
+	return sel, s.wrap("head", req.Bucket, req.Key, err)
+}
+
+// Get opens one version for reading. When it returns the first bytes selected have been verified.
+func (s *Store) Get(ctx context.Context, req GetRequest) (*Reader, error) {
+	r, err := s.get(ctx, &req)
+	if err != nil {
+		return nil, s.wrap("get", req.Bucket, req.Key, err)
+	}
+	return r, nil
+}
+
+func (s *Store) get(ctx context.Context, req *GetRequest) (*Reader, error) {
+	rec, bucket, unpin, err := s.findPinned(ctx, req.Bucket, req.Key, req.VersionID)
+	if err != nil {
+		return nil, err
+	}
+	sel, err := s.choose(ctx, req, rec)
+	if err != nil {
+		unpin()
+		return nil, err
+	}
+	return s.open(ctx, bucket, rec, sel, unpin)
+}
+
+// open makes the Reader of a selection and verifies its first bytes. It takes over the pin.
+func (s *Store) open(ctx context.Context, bucket cipher.BucketID, rec *record, sel Selection, unpin func()) (*Reader, error) {
+	keys, err := s.openKeys(ctx, bucket, rec)
+	if err != nil {
+		unpin()
+		return nil, err
+	}
+	r := &Reader{
+		ctx: ctx, selection: sel, unpin: unpin, off: sel.Offset, end: sel.Offset + sel.Length,
+		body: &bodyReader{store: s, body: &rec.Body, size: rec.Size, keys: keys},
+	}
+	if r.off < r.end {
+		if err := r.next(); err != nil {
+			_ = r.Close() // the error that counts is the read's
+			return nil, err
+		}
+	}
+	return r, nil
+}
+
+// openKeys opens the DataKeys of a record.
+func (s *Store) openKeys(ctx context.Context, bucket cipher.BucketID, rec *record) ([]*cipher.DataKey, error) {
+	keys := make([]*cipher.DataKey, 0, len(rec.Keys))
+	for _, sealed := range rec.Keys {
+		key, err := s.keys.openKey(ctx, bucket, rec.Object, sealed)
+		if err != nil {
+			for _, k := range keys {
+				k.Wipe()
+			}
+			return nil, err
+		}
+		keys = append(keys, key)
+	}
+	return keys, nil
+}
+
+// find reads a version's record.
+func (s *Store) find(ctx context.Context, bucket, key, versionID string) (*record, cipher.BucketID, error) {
+	if err := ValidateKey(key); err != nil {
+		return nil, cipher.BucketID{}, err
+	}
+	var r *record
+	var id cipher.BucketID
+	err := s.opts.Meta.View(ctx, func(v *metastore.View) error {
+		b, err := readBucket(v.Get, bucket)
+		if err != nil {
+			return err
+		}
+		id = b.ID
+		r, err = readName(v.Get, id, key)
+		return err
+	})
+	switch {
+	case err != nil:
+		return nil, id, err
+	case versionID != "" && versionID != NullVersion:
+		return nil, id, errKind(KindNoSuchVersion)
+	case r == nil:
+		return nil, id, errKind(KindNoSuchKey)
+	}
+	return r, id, nil
+}
+
+// findPinned is find with the body pinned; the caller calls unpin once.
+func (s *Store) findPinned(ctx context.Context, bucket, key, versionID string) (r *record, id cipher.BucketID, unpin func(), err error) {
+	entered := s.pins.enter()
+	defer s.pins.leave(entered)
+	r, id, err = s.find(ctx, bucket, key, versionID)
+	if err != nil {
+		return nil, id, nil, err
+	}
+	body := r.Body.ID
+	s.pins.pin(body)
+	return r, id, func() { s.pins.unpin(body) }, nil
+}
+
+// choose evaluates the conditions and the range or part of a request against a record.
+func (s *Store) choose(ctx context.Context, req *GetRequest, r *record) (Selection, error) {
+	sel := Selection{Info: r.info(req.Bucket, req.Key), Length: r.Size}
+	err := req.If.check(r)
+	switch {
+	case err != nil:
+	case req.PartNumber != 0:
+		sel.Offset, sel.Length, err = s.choosePart(ctx, r, req.PartNumber)
+		sel.Partial = true
+	case req.Range != nil:
+		sel.Offset, sel.Length, err = req.Range.resolve(r.Size)
+		sel.Partial = true
+	}
+	if f, ok := err.(*fault); ok {
+		f.info = &sel.Info
+	}
+	return sel, err
+}
+
+// resolve turns a range into an offset and a length within size bytes (RFC 9110 section 14.1.2).
+func (r *RangeSpec) resolve(size int64) (offset, length int64, err error) {
+	switch {
+	case r.First < 0 && r.Last <= 0, r.First >= 0 && r.First >= size, r.First < 0 && size == 0:
+		return 0, 0, errKindf(KindInvalidRange, "the object has %d bytes", size)
+	case r.First < 0:
+		length = min(r.Last, size)
+		return size - length, length, nil
+	case r.Last < 0 || r.Last >= size:
+		return r.First, size - r.First, nil
+	case r.Last < r.First:
+		return 0, 0, errKindf(KindInvalidRange, "it ends before it begins")
+	default:
+		return r.First, r.Last - r.First + 1, nil
+	}
+}
+
+// choosePart finds the bytes of a part. An object that was put whole has one part.
+func (s *Store) choosePart(ctx context.Context, r *record, number int) (offset, length int64, err error) {
+	if number < 1 || number > MaxParts {
+		return 0, 0, errKindf(KindInvalidArgument, "part numbers are 1 to %d", MaxParts)
+	}
+	if r.Parts.Count == 0 && number == 1 {
+		return 0, r.Size, nil
+	}
+	found := false
+	err = s.opts.Meta.View(ctx, func(v *metastore.View) error {
+		return r.Parts.from(v, number, func(e partEntry) bool {
+			found = e.Number == number
+			offset, length = e.Offset, e.Size
+			return false
+		})
+	})
+	if err == nil && !found {
+		return 0, 0, errKindf(KindInvalidRange, "the object has no part %d", number)
+	}
+	return offset, length, err
+}
+
+// Parts lists the parts of a completed multipart object, after the part number after and at most max.
+func (s *Store) Parts(ctx context.Context, req GetRequest, after, max int) (PartTable, error) {
+	r, _, err := s.find(ctx, req.Bucket, req.Key, req.VersionID)
+	if err != nil {
+		return PartTable{}, s.wrap("parts", req.Bucket, req.Key, err)
+	}
+	t := PartTable{Info: r.info(req.Bucket, req.Key), Total: r.Parts.Count}
+	err = s.opts.Meta.View(ctx, func(v *metastore.View) error {
+		return r.Parts.from(v, after+1, func(e partEntry) bool {
+			t.More = len(t.Parts) == max
+			if !t.More {
+				t.Parts = append(t.Parts, e.info(r.Checksum.Algorithm))
+			}
+			return !t.More
+		})
+	})
+	return t, s.wrap("parts", req.Bucket, req.Key, err)
+}

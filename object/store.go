@@ -1,0 +1,185 @@
+package object
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"sync"
+	"time"
+
+	"coffer/chunk"
+	"coffer/cipher"
+	"coffer/kms"
+	"coffer/metastore"
+)
+
+// Options configures a Store. Fields without a default must be set.
+type Options struct {
+	Meta    *metastore.DB
+	Chunks  chunk.Store
+	Keyring kms.Backend // wraps the KEKs of buckets
+	KeyID   string      // of the MasterKey in Keyring; it must exist
+	StoreID cipher.StoreID
+
+	Logger       *slog.Logger     // default: discards
+	Now          func() time.Time // default: time.Now
+	MetaReserve  func() uint64    // bytes of disk that the metastore may yet need; default: none
+	InlineLimit  int              // bytes; bodies up to it lie in the metastore. Default 32 KiB, at most 47 KiB
+	ChunkSize    int64            // bytes of plaintext in a chunk file. Default 64 MiB
+	FrameSize    int              // bytes of plaintext in a frame. Default cipher.DefaultFrameSize
+	CollectEvery time.Duration    // pause of the collector when nothing wakes it. Default 30 s
+}
+
+// DefaultKeyID names the MasterKey of the built-in keyring that wraps the KEKs of buckets.
+const DefaultKeyID = "coffer-sse-s3"
+
+// Defaults of Options.
+const (
+	DefaultInlineLimit  = 32 << 10
+	DefaultChunkSize    = 64 << 20
+	DefaultCollectEvery = 30 * time.Second
+)
+
+func (o *Options) setDefaults() error {
+	if o.Meta == nil || o.Chunks == nil || o.Keyring == nil || o.KeyID == "" || o.StoreID.IsZero() {
+		return errors.New("object: Meta, Chunks, Keyring, KeyID and StoreID must be set")
+	}
+	if o.Logger == nil {
+		o.Logger = slog.New(slog.DiscardHandler)
+	}
+	if o.Now == nil {
+		o.Now = time.Now
+	}
+	if o.MetaReserve == nil {
+		o.MetaReserve = func() uint64 { return 0 }
+	}
+	o.InlineLimit = orDefault(o.InlineLimit, DefaultInlineLimit)
+	o.ChunkSize = orDefault(o.ChunkSize, DefaultChunkSize)
+	o.FrameSize = orDefault(o.FrameSize, cipher.DefaultFrameSize)
+	o.CollectEvery = orDefault(o.CollectEvery, DefaultCollectEvery)
+	if o.InlineLimit < 0 || o.InlineLimit > maxInlineLimit || o.ChunkSize < 1 || o.CollectEvery < 0 {
+		return fmt.Errorf("object: InlineLimit %d, ChunkSize %d or CollectEvery %v out of range", o.InlineLimit, o.ChunkSize, o.CollectEvery)
+	}
+	return nil
+}
+
+func orDefault[T int | int64 | time.Duration](v, otherwise T) T {
+	if v == 0 {
+		return otherwise
+	}
+	return v
+}
+
+// Store is the engine. See the package documentation.
+type Store struct {
+	opts      Options
+	log       *slog.Logger
+	run       cipher.RunID
+	keys      *bucketKeys
+	intents   *intents
+	inodes    *inodes
+	pins      *pins
+	space     *admission
+	units     *units
+	collector *collector
+
+	completions [completionLocks]sync.Mutex
+}
+
+// Open opens the store that lies in opts.Meta and opts.Chunks, or begins a new one where the metastore is empty. What
+// former runs left unfinished is removed before it returns. The caller closes Meta, Chunks and Keyring after the Store.
+func Open(ctx context.Context, opts Options) (*Store, error) {
+	if err := opts.setDefaults(); err != nil {
+		return nil, err
+	}
+	run := cipher.NewRunID()
+	s := &Store{
+		opts: opts, log: opts.Logger, run: run,
+		keys:    newBucketKeys(&opts),
+		intents: &intents{db: opts.Meta, run: run},
+		inodes:  &inodes{db: opts.Meta},
+		pins:    newPins(),
+		space:   &admission{chunks: opts.Chunks, reserve: opts.MetaReserve, now: opts.Now},
+		units:   newUnits(opts.InlineLimit + 1),
+	}
+	s.collector = newCollector(s)
+	if err := s.checkFormat(ctx); err != nil {
+		return nil, s.wrap("open", "", "", err)
+	}
+	if err := s.recover(ctx); err != nil {
+		return nil, s.wrap("recover", "", "", err)
+	}
+	s.collector.start()
+	return s, nil
+}
+
+// Close stops the collector and waits for it. Readers must be closed before.
+func (s *Store) Close() error {
+	s.collector.stop()
+	return nil
+}
+
+// checkFormat makes sure that the metastore is this store's, in a format that this version reads.
+func (s *Store) checkFormat(ctx context.Context) error {
+	return s.opts.Meta.Update(ctx, func(tx *metastore.Tx) error {
+		value, err := tx.GetForUpdate(keyFormat)
+		if errors.Is(err, metastore.ErrNotFound) {
+			return tx.Put(keyFormat, encode(&storeRecord{Format: recordFormat, Store: s.opts.StoreID, Created: s.opts.Now().UnixNano()}))
+		}
+		if err != nil {
+			return err
+		}
+		var r storeRecord
+		if err := decode(value, &r); err != nil {
+			return err
+		}
+		if r.Store != s.opts.StoreID {
+			return errKindf(KindInvalidRequest, "the metastore belongs to store %v, the key to store %v", r.Store, s.opts.StoreID)
+		}
+		return nil
+	})
+}
+
+// wrap makes the *Error that a method returns.
+func (s *Store) wrap(op, bucket, key string, err error) error {
+	if err == nil {
+		return nil
+	}
+	if _, ok := errors.AsType[*Error](err); ok {
+		return err
+	}
+	e := &Error{Op: op, Bucket: bucket, Key: key, Kind: kindOfCause(err), Err: err}
+	if f, ok := err.(*fault); ok {
+		e.Err, e.Info = f.err, f.info
+	}
+	return e
+}
+
+// kindOfCause finds the kind of an error of the rooms below.
+func kindOfCause(err error) Kind {
+	if f, ok := errors.AsType[*fault](err); ok {
+		return f.kind
+	}
+	for _, c := range [...]struct {
+		cause error
+		kind  Kind
+	}{
+		{metastore.ErrCorrupt, KindCorrupt},
+		{cipher.ErrAuth, KindCorrupt},
+		{cipher.ErrFormat, KindCorrupt},
+		{cipher.ErrTruncated, KindCorrupt},
+		{chunk.ErrNotFound, KindCorrupt},
+		{chunk.ErrNoSpace, KindNoSpace},
+		{metastore.ErrConflict, KindOperationAborted},
+		{kms.Unavailable, KindUnavailable},
+		{kms.Throttled, KindUnavailable},
+		{kms.Denied, KindKeyDenied},
+		{kms.Crypto, KindCorrupt},
+	} {
+		if errors.Is(err, c.cause) {
+			return c.kind
+		}
+	}
+	return KindInternal
+}
