@@ -7,6 +7,7 @@ import (
 	"coffer/chunk"
 	"coffer/chunk/memchunk"
 	"coffer/cipher"
+	"coffer/kms"
 	"coffer/kms/kmstest"
 	"coffer/metastore"
 	"coffer/metastore/memdb"
@@ -17,7 +18,7 @@ import (
 type Env struct {
 	Driver  metastore.Driver
 	Chunks  chunk.Store
-	Keyring *kmstest.Fake
+	Keyring kms.Backend
 	StoreID cipher.StoreID
 	Box     *cipher.Box
 }

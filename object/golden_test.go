@@ -1,0 +1,207 @@
+package object
+
+import (
+	"bytes"
+	"encoding/hex"
+	"flag"
+	"fmt"
+	"os"
+	"path/filepath"
+	"reflect"
+	"strings"
+	"testing"
+
+	"github.com/google/go-cmp/cmp"
+
+	"coffer/cipher"
+	"coffer/object/checksum"
+)
+
+var makeGolden = flag.Bool("golden.make", false, "write golden files that do not exist yet; existing ones are never changed")
+
+// ident returns an identifier that is easy to find in a hex dump.
+func ident(b byte) (id [16]byte) {
+	for i := range id {
+		id[i] = b
+	}
+	return id
+}
+
+// goldenValues has one value of everything that is stored, with every field set somewhere.
+func goldenValues() map[string]formatted {
+	extents := []extent{
+		{Offset: 0, Length: 64 << 20, Chunk: ident(0xc1), Place: inChunkStore},
+		{Offset: 64 << 20, Length: 700, Chunk: ident(0xc2), At: 300, Slot: 1, Place: inMetastore},
+	}
+	parts := []partEntry{
+		{Number: 1, Offset: 0, Size: 64 << 20, MD5: bytes.Repeat([]byte{0xa1}, 16), Checksum: []byte{1, 2, 3, 4}, ModTime: 1_700_000_000_000_000_001},
+		{Number: 7, Offset: 64 << 20, Size: 700, MD5: bytes.Repeat([]byte{0xa2}, 16), ModTime: 1_700_000_000_000_000_002},
+	}
+	refs := []pageRef{{First: 0, Page: ident(0xe1)}, {First: 1 << 40, Page: ident(0xe2)}}
+	meta := metadata{
+		ContentType: "text/plain", CacheControl: "no-cache", ContentDisposition: "inline", ContentEncoding: "gzip",
+		ContentLanguage: "de", Expires: "Thu, 01 Dec 2033 16:00:00 GMT", WebsiteRedirect: "/other", StorageClass: "STANDARD_IA",
+		User: map[string]string{"a": "1", "name": "value"},
+	}
+	return map[string]formatted{
+		"record-small": &record{
+			Format: 1, Kind: kindObject, Object: ident(0x01), Size: 3, ModTime: 1_700_000_000_123_456_789,
+			ETag: "900150983cd24fb0d6963f7d28e17f72", Keys: [][]byte{{0x5e, 0xa1}}, Inode: 2,
+			Body: body{ID: ident(0xb0), Extents: []extent{{Length: 3, Chunk: ident(0xc0), Place: inMetastore}}},
+		},
+		"record-full": &record{
+			Format: 1, Kind: kindObject, Object: ident(0x01), Version: ident(0x02), Size: 64<<20 + 700,
+			ModTime: 1_700_000_000_123_456_789, ETag: "0123456789abcdef0123456789abcdef-2", Meta: meta,
+			Checksum: storedChecksum{Algorithm: checksum.CRC32C, Type: checksum.Composite, Value: []byte{9, 8, 7, 6}, Parts: 2},
+			Keys:     [][]byte{{0x5e, 0xa1}, {0x5e, 0xa2}}, Body: body{ID: ident(0xb1), Extents: extents},
+			Parts: partTable{Count: 2, Inline: parts}, Upload: ident(0x0f), Inode: 65538, Links: 2,
+			Attributes: &attributes{Mode: 0o100644, UID: 1000, GID: 100, AccessTime: 1, ChangeTime: 2, BirthTime: 3, Device: 4,
+				Extended: map[string][]byte{"user.color": []byte("red")}},
+		},
+		"record-paged": &record{
+			Format: 1, Kind: kindObject, Object: ident(0x01), Size: 1 << 41, ModTime: 1, ETag: "0123456789abcdef0123456789abcdef-9000",
+			Keys: [][]byte{{0x5e, 0xa1}}, Body: body{ID: ident(0xb2), Depth: 1, Pages: refs}, Parts: partTable{Count: 9000, Pages: refs}, Inode: 3,
+		},
+		"record-delete-marker": &record{Format: 1, Kind: kindDeleteMarker, Object: ident(0x01), Version: ident(0x03), ModTime: 1},
+		"record-link":          &record{Format: 1, Kind: kindLink, Object: ident(0x01), LinkTo: ident(0x04)},
+		"page-extents":         &page{Format: 1, Extents: extents},
+		"page-refs":            &page{Format: 1, Refs: refs},
+		"page-parts":           &page{Format: 1, Parts: parts},
+		"store":                &storeRecord{Format: 1, Store: ident(0x05), Created: 1_700_000_000_000_000_000},
+		"bucket":               &bucketRecord{Format: 1, ID: ident(0x06), Created: 1_700_000_000_000_000_000, Generation: 3, Deleting: ident(0x07)},
+		"kek": &kekRecord{
+			Format: 1, Instance: ident(0x08), KeyID: "coffer-sse-s3", Fingerprint: ident(0x09), Version: 2, Ciphertext: []byte{1, 2, 3},
+			Context: []byte(`{"bucket":"photos"}`), Created: 1_700_000_000_000_000_000, Seals: 4096,
+		},
+		"upload": &uploadRecord{
+			Format: 1, Object: ident(0x01), Initiated: 1_700_000_000_000_000_000, Meta: meta, Algorithm: checksum.CRC64NVME,
+			Type: checksum.FullObject, Key: []byte{0x5e, 0xa1}, Completing: ident(0x0a), Run: ident(0x0b),
+		},
+		"part": &partRecord{
+			Format: 1, Size: 64<<20 + 700, MD5: bytes.Repeat([]byte{0xa1}, 16), Checksum: []byte{1, 2, 3, 4},
+			ModTime: 1_700_000_000_000_000_000, Body: body{ID: ident(0xb3), Extents: extents},
+		},
+		"intent":         &intentRecord{Format: 1, Chunks: []cipher.ChunkID{ident(0xc3)}, Pages: []cipher.PageID{ident(0xe3)}},
+		"removal-body":   &removal{Format: 1, Body: body{ID: ident(0xb4), Extents: extents}, Parts: refs},
+		"removal-upload": &removal{Format: 1, Upload: ident(0x0c), Used: []byte{0x82}},
+		"count":          &countRecord{Format: 1, Count: 2},
+	}
+}
+
+func goldenKeys() string {
+	bucket, upload := cipher.BucketID(ident(0x06)), cipher.UploadID(ident(0x0c))
+	var out strings.Builder
+	for _, k := range []struct {
+		name string
+		key  []byte
+	}{
+		{"format", keyFormat}, {"inodes", keyInodes}, {"bucket photos", bucketKey("photos")}, {"kek 3", kekKey(bucket, 3)},
+		{"name a/b", nameKey(bucket, "a/b")}, {"data", dataKey(ident(0xc0))}, {"page", pageKey(ident(0xe1))},
+		{"count", countKey(ident(0xb0))}, {"queue body", queueKey(queueBody, ident(0x01))},
+		{"queue upload", queueKey(queueUpload, ident(0x0c))}, {"upload a NUL b", uploadKey(bucket, "a\x00b", upload)},
+		{"part 10000", partKey(upload, 10_000)}, {"intent", intentKey(ident(0x0b), ident(0x0a))},
+	} {
+		fmt.Fprintf(&out, "%s %x\n", k.name, k.key)
+	}
+	return out.String()
+}
+
+// golden compares with a file, or makes it under -golden.make where there is none.
+func golden(t *testing.T, name, got string) {
+	t.Helper()
+	file := filepath.Join("testdata", "v1", name)
+	want, err := os.ReadFile(file)
+	if os.IsNotExist(err) && *makeGolden {
+		want, err = []byte(got), os.WriteFile(file, []byte(got), 0o644)
+	}
+	if err != nil {
+		t.Fatal(err)
+	}
+	if diff := cmp.Diff(string(want), got); diff != "" {
+		t.Errorf("%s changed: stores of this format could not be read any more (-stored +now):\n%s", file, diff)
+	}
+}
+
+func TestGoldenLayout(t *testing.T) {
+	for name, value := range goldenValues() {
+		t.Run(name, func(t *testing.T) {
+			golden(t, name+".hex", hex.EncodeToString(encode(value))+"\n")
+			again := reflect.New(reflect.TypeOf(value).Elem()).Interface().(formatted)
+			if err := decode(encode(value), again); err != nil {
+				t.Fatal(err)
+			}
+			if diff := cmp.Diff(value, again, cmp.Exporter(func(reflect.Type) bool { return true })); diff != "" {
+				t.Errorf("decoded differs (-encoded +decoded):\n%s", diff)
+			}
+		})
+	}
+	golden(t, "keys.txt", goldenKeys())
+}
+
+func TestDecodeRefuses(t *testing.T) {
+	good := encode(&countRecord{Format: 1, Count: 2})
+	for name, b := range map[string][]byte{
+		"empty":          {},
+		"trailing byte":  append(bytes.Clone(good), 0),
+		"newer format":   encode(&countRecord{Format: 2, Count: 2}),
+		"unknown field":  {0xa2, 0x01, 0x01, 0x18, 0x63, 0x01},
+		"field twice":    {0xa2, 0x01, 0x01, 0x01, 0x01},
+		"huge array":     {0xa2, 0x01, 0x01, 0x02, 0x9a, 0xff, 0xff, 0xff, 0xff},
+		"indefinite map": {0xbf, 0x01, 0x01, 0xff},
+		"torn":           good[:len(good)-1],
+	} {
+		t.Run(name, func(t *testing.T) {
+			var c countRecord
+			if err := decode(b, &c); faultKind(err) != KindCorrupt {
+				t.Errorf("decode: %v, want %q", err, KindCorrupt)
+			}
+		})
+	}
+	for name, extents := range map[string][]extent{
+		"negative length": {{Length: -1}},
+		"overlap":         {{Length: 10}, {Offset: 5, Length: 10}},
+		"overflow":        {{Offset: 1 << 62, Length: 1<<63 - 1}},
+		"slot":            {{Length: 1, Slot: 1}},
+		"place":           {{Length: 1, Place: 9}},
+	} {
+		if err := validateExtents(extents, 1); faultKind(err) != KindCorrupt {
+			t.Errorf("%s: %v", name, err)
+		}
+	}
+}
+
+func FuzzDecodeRecord(f *testing.F) {
+	for _, v := range goldenValues() {
+		f.Add(encode(v))
+	}
+	f.Fuzz(func(t *testing.T, b []byte) {
+		if r, err := decodeRecord(b); err == nil {
+			if _, err := decodeRecord(encode(r)); err != nil {
+				t.Fatalf("a record that was read cannot be read again: %v", err)
+			}
+		}
+	})
+}
+
+func FuzzUploadKey(f *testing.F) {
+	f.Add("a\x00b")
+	f.Add("")
+	f.Add("\x00\x01\xff")
+	f.Fuzz(func(t *testing.T, key string) {
+		id := cipher.NewUploadID()
+		got, gotID, err := parseUploadKey(uploadKey(cipher.NewBucketID(), key, id))
+		if err != nil || got != key || gotID != id {
+			t.Fatalf("%q came back as %q, %v", key, got, err)
+		}
+	})
+}
+
+func TestUploadKeysKeepTheOrderOfKeys(t *testing.T) {
+	keys := []string{"", "\x00", "\x00\x00", "\x00\x01", "\x01", "a", "a\x00", "a\x00b", "a\x01", "ab", "b"}
+	bucket := cipher.NewBucketID()
+	for i, key := range keys[1:] {
+		if bytes.Compare(uploadKey(bucket, keys[i], ident(0xff)), uploadKey(bucket, key, ident(0))) >= 0 {
+			t.Errorf("%q does not come before %q", keys[i], key)
+		}
+	}
+}
