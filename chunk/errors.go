@@ -19,7 +19,7 @@ var (
 // Error says which operation failed on which chunk. Its ID is zero where the
 // operation concerns no single chunk.
 type Error struct {
-	Op  string // "create", "write", "commit", "abort", "open", "read", "remove", "list", "space"
+	Op  string // "create", "write", "commit", "abort", "open", "read", "close", "remove", "list", "space"
 	ID  cipher.ChunkID
 	Err error
 }

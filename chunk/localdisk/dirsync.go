@@ -7,13 +7,12 @@ import (
 
 // dirSync lets many callers share the syncs of one directory. A caller is
 // served by a sync that begins after it arrived, never by one under way, which
-// may have read the directory before the caller's entry was in it.
-//
-// Lock order: turn before mu.
+// may have read the directory before the caller's entry was in it. The zero
+// value is ready.
 type dirSync struct {
-	turn sync.Mutex // held while a sync runs
-	mu   sync.Mutex
-	next *round // gathers those that wait for the next sync; guarded by mu
+	mu      sync.Mutex
+	current *round // whose sync runs, or ran last
+	next    *round // gathers those that wait for the next sync
 }
 
 // round is one sync and those that it serves.
@@ -26,10 +25,8 @@ type round struct {
 // The first caller of a round runs the sync for all of them and cannot leave;
 // the others leave when their ctx ends.
 func (d *dirSync) do(ctx context.Context, sync func() error) error {
-	d.mu.Lock()
-	r := d.next
-	if r != nil {
-		d.mu.Unlock()
+	r, before, leads := d.join()
+	if !leads {
 		select {
 		case <-r.done:
 			return r.err
@@ -37,16 +34,30 @@ func (d *dirSync) do(ctx context.Context, sync func() error) error {
 			return ctx.Err()
 		}
 	}
-	r = &round{done: make(chan struct{})}
-	d.next = r
-	d.mu.Unlock()
-
-	d.turn.Lock()
-	defer d.turn.Unlock()
-	d.mu.Lock()
-	d.next = nil // who comes from here on waits for the next round
-	d.mu.Unlock()
+	if before != nil {
+		<-before.done
+	}
+	d.begin(r)
 	r.err = sync()
 	close(r.done)
 	return r.err
+}
+
+// join enters the next round, and tells the round before it and whether the
+// caller is its first.
+func (d *dirSync) join() (r, before *round, leads bool) {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	if d.next != nil {
+		return d.next, nil, false
+	}
+	d.next = &round{done: make(chan struct{})}
+	return d.next, d.current, true
+}
+
+// begin closes a round to newcomers.
+func (d *dirSync) begin(r *round) {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	d.current, d.next = r, nil
 }

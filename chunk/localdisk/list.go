@@ -2,7 +2,6 @@ package localdisk
 
 import (
 	"context"
-	"encoding/hex"
 	"iter"
 	"path"
 
@@ -82,8 +81,8 @@ func (s *Store) walkTop(ctx context.Context, yield func(entry, error) bool) bool
 // walkDir yields what is in one directory, and reports whether to go on.
 func (s *Store) walkDir(ctx context.Context, n byte, yield func(entry, error) bool) bool {
 	return s.each(ctx, s.subdir(n), yield, func(e *entry) bool {
-		id, ok := parseName(e.Name)
-		e.id, e.stray = id, !ok || e.Dir || id[0] != n
+		id, err := cipher.ParseChunkID(e.Name)
+		e.id, e.stray = id, err != nil || e.Dir || id[0] != n
 		return true
 	})
 }
@@ -118,19 +117,6 @@ func (s *Store) check(ctx context.Context) error {
 	}
 	s.leave()
 	return nil
-}
-
-// parseName turns the name of a chunk's file into its id, and refuses every
-// other spelling of the same number.
-func parseName(name string) (cipher.ChunkID, bool) {
-	var id cipher.ChunkID
-	if len(name) != hex.EncodedLen(len(id)) {
-		return id, false
-	}
-	if _, err := hex.Decode(id[:], []byte(name)); err != nil {
-		return id, false
-	}
-	return id, id.String() == name
 }
 
 // isSubdir reports whether a name is that of one of the 256 directories.

@@ -37,7 +37,7 @@ const (
 
 // Write implements chunk.Writer.
 func (w *writer) Write(p []byte) (int, error) {
-	if err := w.usable(); err != nil {
+	if err := w.usable("write"); err != nil {
 		return 0, err
 	}
 	if err := w.store.enter(context.Background()); err != nil {
@@ -71,7 +71,7 @@ func (w *writer) startWriteback() error {
 
 // Commit implements chunk.Writer.
 func (w *writer) Commit(ctx context.Context) error {
-	if err := w.usable(); err != nil {
+	if err := w.usable("commit"); err != nil {
 		return err
 	}
 	if err := w.store.enter(ctx); err != nil {
@@ -126,12 +126,12 @@ func (w *writer) Abort() error {
 }
 
 // usable returns the error that stands in the way of Write and Commit.
-func (w *writer) usable() error {
+func (w *writer) usable(op string) error {
 	if w.err != nil {
 		return w.err
 	}
 	if w.state != open {
-		return fail("write", w.id, chunk.ErrClosed)
+		return fail(op, w.id, chunk.ErrClosed)
 	}
 	return nil
 }
