@@ -7,8 +7,8 @@ import (
 	"time"
 )
 
-// The benchmarks of this file are read against each other: what sealing and opening cost beyond AES-256-GCM itself. One
-// iteration of each is a chunk of 64 MiB, so that 16 are 1 GiB.
+// The benchmarks of this file are read against each other: what sealing and opening cost beyond AES-256-GCM itself.
+// One iteration of each is a chunk of 64 MiB, so that 16 are 1 GiB.
 //
 //	go test ./cipher -run '^$' -bench 'Ratio|Raw|Seal|Open|Read' -cpu 1
 const benchChunk = 64 << 20
@@ -111,8 +111,9 @@ func BenchmarkOpen(b *testing.B)       { runPass(b, (*benchFixture).open) }
 func BenchmarkRead(b *testing.B)       { runPass(b, (*benchFixture).read) }
 func BenchmarkReadSource(b *testing.B) { runPass(b, (*benchFixture).source) }
 
-// BenchmarkRatio runs all of them in turn, takes the best time of each, which is the one least disturbed by whatever else the
-// machine does, and reports percentages of raw: 100 is as fast as AES-256-GCM alone. read-net/raw leaves the source out.
+// BenchmarkRatio runs all of them in turn, takes the best time of each, which is the one least disturbed by whatever
+// else the machine does, and reports percentages of raw: 100 is as fast as AES-256-GCM alone. read-net/raw leaves the
+// source out.
 func BenchmarkRatio(b *testing.B) {
 	passes := []func(*benchFixture, testing.TB){
 		(*benchFixture).raw, (*benchFixture).seal, (*benchFixture).open, (*benchFixture).read, (*benchFixture).source,

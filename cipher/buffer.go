@@ -12,9 +12,9 @@ const (
 	readUnit = 256 << 10
 )
 
-// Working memory waits in these for its next use. They are the package's only variables, and carry no meaning
-// from one use to the next (nor any plaintext: see release). They belong to the package and not to a writer or reader because
-// only buffers that all streams share are as many as the streams that are busy at one time.
+// Working memory waits in these for its next use. They are the package's only variables that change, and carry no
+// meaning from one use to the next (nor any plaintext: see release). They belong to the package and not to a writer
+// or reader because only buffers that all streams share are as many as the streams that are busy at one time.
 var (
 	frameBuffers = newBufferPool(DefaultFrameSize + FrameOverhead)
 	readBuffers  = newBufferPool(readUnit + readUnit/MinFrameSize*FrameOverhead)

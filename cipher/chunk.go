@@ -5,8 +5,9 @@ import (
 	"slices"
 )
 
-// SealChunk appends plaintext, sealed as the chunk id, to dst: the same bytes that a ChunkWriter makes of it. The room behind
-// dst must not overlap plaintext. What NewChunkWriter says of ids holds. The errors are ErrSize, ErrKey and ErrID.
+// SealChunk appends plaintext, sealed as the chunk id, to dst: the same bytes that a ChunkWriter makes of it. The
+// room behind dst must not overlap plaintext. What NewChunkWriter says of ids holds. The errors are ErrSize, ErrKey
+// and ErrID.
 func SealChunk(dst []byte, key *DataKey, id ChunkID, frameSize int, plaintext []byte) ([]byte, error) {
 	sealed, err := SealedSize(int64(len(plaintext)), frameSize)
 	if err != nil {
@@ -30,8 +31,8 @@ func SealChunk(dst []byte, key *DataKey, id ChunkID, frameSize int, plaintext []
 	}
 }
 
-// OpenChunk appends the plaintext of the chunk id, whose whole sealed form it is given, to dst. The room behind dst must not
-// overlap sealed. The errors are those of NewChunkReader and ErrAuth; with any of them nothing is appended.
+// OpenChunk appends the plaintext of the chunk id, whose whole sealed form it is given, to dst. The room behind dst
+// must not overlap sealed. The errors are those of NewChunkReader and ErrAuth; with any of them nothing is appended.
 func OpenChunk(dst []byte, key *DataKey, id ChunkID, sealed []byte) ([]byte, error) {
 	out, err := openChunk(dst, key, id, sealed)
 	if err != nil {

@@ -18,9 +18,10 @@ type ChunkReader struct {
 	ended  atomic.Bool // the last frame has authenticated, and with it the size
 }
 
-// NewChunkReader reads the header of the chunk id, whose sealed form is sealedSize bytes of r. The key is read now and not
-// kept. The header proves nothing yet: a wrong key shows at the first ReadAt, or at CheckSize. The errors are ErrFormat, ErrVersion
-// and ErrTruncated, ErrAuth where the header is another chunk's, ErrSize, ErrKey, ErrID, and those of r.
+// NewChunkReader reads the header of the chunk id, whose sealed form is sealedSize bytes of r. The key is read now
+// and not kept. The header proves nothing yet: a wrong key shows at the first ReadAt, or at CheckSize. The errors are
+// ErrFormat, ErrVersion and ErrTruncated, ErrAuth where the header is another chunk's, ErrSize, ErrKey, ErrID, and
+// those of r.
 func NewChunkReader(r io.ReaderAt, sealedSize int64, key *DataKey, id ChunkID) (*ChunkReader, error) {
 	c, err := newChunkReader(r, sealedSize, key, id)
 	if err != nil {
@@ -55,14 +56,15 @@ func newChunkReader(r io.ReaderAt, sealedSize int64, key *DataKey, id ChunkID) (
 	}, nil
 }
 
-// Size returns the plaintext length that sealedSize stands for. It is proved when the last frame has been read: reading up to
-// the end does that, and so does CheckSize.
+// Size returns the plaintext length that sealedSize stands for. It is proved when the last frame has been read:
+// reading up to the end does that, and so does CheckSize.
 func (c *ChunkReader) Size() int64 { return c.plain }
 
 // FrameSize returns the plaintext length of a frame: reads that begin and end at multiples of it copy nothing.
 func (c *ChunkReader) FrameSize() int { return c.frames.frameSize }
 
-// CheckSize opens the last frame, unless that has been done, and so proves that the chunk was neither cut nor extended.
+// CheckSize opens the last frame, unless that has been done, and so proves that the chunk was neither cut nor
+// extended.
 func (c *ChunkReader) CheckSize() error {
 	if c.ended.Load() {
 		return nil
@@ -79,9 +81,9 @@ func (c *ChunkReader) CheckSize() error {
 	return c.open(text, frame, buf, c.last)
 }
 
-// ReadAt is io.ReaderAt over the plaintext: fewer than len(p) bytes come with an error, io.EOF at the end of the chunk. Bytes
-// that it counts have authenticated, and io.EOF is returned only when the last frame has. Errors other than that are ErrAuth, ErrTruncated, ErrSize
-// for a negative offset, and those of the reader below.
+// ReadAt is io.ReaderAt over the plaintext: fewer than len(p) bytes come with an error, io.EOF at the end of the
+// chunk. Bytes that it counts have authenticated, and io.EOF is returned only when the last frame has. Errors other
+// than that are ErrAuth, ErrTruncated, ErrSize for a negative offset, and those of the reader below.
 func (c *ChunkReader) ReadAt(p []byte, off int64) (int, error) {
 	if off < 0 {
 		return 0, fmt.Errorf("%w: offset %d", ErrSize, off)
@@ -143,8 +145,8 @@ func (c *ChunkReader) readUnit(buf *buffer, p []byte, off, unit int64) (int, err
 	return n, nil
 }
 
-// openInto opens a frame and puts its plaintext from skip on into p: directly where p takes all of it, else by way of the
-// memory that the frame was read into.
+// openInto opens a frame and puts its plaintext from skip on into p: directly where p takes all of it, else by way of
+// the memory that the frame was read into.
 func (c *ChunkReader) openInto(p, frame []byte, skip int, buf *buffer, index int64) (int, error) {
 	plain := len(frame) - FrameOverhead
 	if skip == 0 && len(p) >= plain {

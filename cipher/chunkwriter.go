@@ -5,8 +5,8 @@ import (
 	"io"
 )
 
-// ChunkWriter seals what is written to it as one chunk. It hands sealed bytes on in units of about 1 MiB and holds one
-// unit of memory, from the first Write to Close or Abort. It is for one goroutine.
+// ChunkWriter seals what is written to it as one chunk. It hands sealed bytes on in units of about 1 MiB and holds
+// one unit of memory, from the first Write to Close or Abort. It is for one goroutine.
 type ChunkWriter struct {
 	w      io.Writer
 	key    *DataKey
@@ -21,8 +21,9 @@ type ChunkWriter struct {
 	err   error   // why nothing more is taken
 }
 
-// NewChunkWriter begins the chunk id under key, in frames of frameSize bytes. An id must never be used for two chunks,
-// not for a second attempt at the same one either: frames of both would share key and nonce. The key is read now, and again by Reset.
+// NewChunkWriter begins the chunk id under key, in frames of frameSize bytes. An id must never be used for two
+// chunks, not for a second attempt at the same one either: frames of both would share key and nonce. The key is read
+// now, and again by Reset.
 func NewChunkWriter(w io.Writer, key *DataKey, id ChunkID, frameSize int) (*ChunkWriter, error) {
 	frames, header, err := newFrames(key, id, frameSize)
 	if err != nil {
@@ -46,9 +47,9 @@ func (c *ChunkWriter) Reset(w io.Writer, id ChunkID) error {
 // Size returns how many plaintext bytes the chunk holds so far.
 func (c *ChunkWriter) Size() int64 { return c.plain }
 
-// Write takes p into the chunk. Whole frames are sealed straight out of p; the last frame's worth is kept back, because only
-// what comes next tells whether it is the chunk's last. The first error stays: of the writer below, or ErrSize when
-// the chunk would exceed MaxChunkSize.
+// Write takes p into the chunk. Whole frames are sealed straight out of p; the last frame's worth is kept back,
+// because only what comes next tells whether it is the chunk's last. The first error stays: of the writer below, or
+// ErrSize when the chunk would exceed MaxChunkSize.
 func (c *ChunkWriter) Write(p []byte) (int, error) {
 	if c.err != nil {
 		return 0, c.err
@@ -97,7 +98,8 @@ func (c *ChunkWriter) Close() error {
 	return nil
 }
 
-// Abort gives the memory back and leaves the chunk unfinished: what was handed on opens nowhere. After Close it does nothing.
+// Abort gives the memory back and leaves the chunk unfinished: what was handed on opens nowhere. After Close it does
+// nothing.
 func (c *ChunkWriter) Abort() {
 	if c.err == nil {
 		c.fail(ErrClosed)

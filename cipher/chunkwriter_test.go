@@ -113,10 +113,13 @@ func TestChunkWriterEnds(t *testing.T) {
 	if err := w.Close(); err != nil {
 		t.Fatal(err)
 	}
-	w.Abort()
+	if w.buf != nil {
+		t.Error("Close keeps the buffer")
+	}
 	if _, err := w.Write([]byte{1}); !errors.Is(err, ErrClosed) {
 		t.Errorf("Write after Close: %v", err)
 	}
+	w.Abort()
 	if err := w.Close(); !errors.Is(err, ErrClosed) {
 		t.Errorf("Close after Close: %v", err)
 	}
@@ -129,15 +132,21 @@ func TestChunkWriterEnds(t *testing.T) {
 	if _, err := w.Write(pattern(100)); err != nil {
 		t.Fatal(err)
 	}
-	bytesOf := w.buf.bytes
+	buf := keepFromOthers(w)
 	w.Abort()
 	w.Abort()
 	if err := w.Close(); !errors.Is(err, ErrClosed) || len(s.writes) != 0 {
 		t.Errorf("Close after Abort: %v, %v", err, s.writes)
 	}
-	if bytes.Contains(bytesOf, pattern(100)[:8]) {
+	if bytes.Contains(buf.bytes, pattern(100)[:8]) {
 		t.Error("Abort leaves plaintext in the pool")
 	}
+}
+
+// keepFromOthers returns the buffer of w, and sees to it that nobody else gets it when w has given it back.
+func keepFromOthers(w *ChunkWriter) *buffer {
+	w.buf.home = newBufferPool(w.buf.home.size)
+	return w.buf
 }
 
 func TestChunkWriterLimit(t *testing.T) {
@@ -195,6 +204,13 @@ func TestChunkWriterReset(t *testing.T) {
 	}
 	if err := w.Reset(&second, ChunkID{}); !errors.Is(err, ErrID) {
 		t.Fatalf("Reset to the zero id: %v", err)
+	}
+	buf := keepFromOthers(w)
+	if err := w.Reset(&second, NewChunkID()); err != nil {
+		t.Fatal(err)
+	}
+	if bytes.Contains(buf.bytes, pattern(5000)[4992:]) {
+		t.Error("Reset leaves plaintext in the pool")
 	}
 	for _, size := range []int{0, 100, 9000} {
 		second.Reset()

@@ -13,8 +13,8 @@ import (
 	stdcipher "crypto/cipher"
 )
 
-// This file reads the golden files a second time, straight from FORMAT.md, with nothing of this package: literal numbers and
-// strings, HKDF spelled out in HMAC. Where the two readings differ, one of paper and code is wrong.
+// This file reads the golden files a second time, straight from FORMAT.md, with nothing of this package: literal
+// numbers and strings, HKDF spelled out in HMAC. Where the two readings differ, one of paper and code is wrong.
 
 func handHKDF(key, salt []byte, info string, size int) []byte {
 	mac := func(key []byte, parts ...[]byte) []byte {

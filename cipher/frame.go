@@ -96,8 +96,8 @@ func (f frames) seal(dst, plaintext []byte, p *position, index int64, final bool
 	return f.aead.Seal(dst, p.nonce[:], plaintext, p.additional[:])
 }
 
-// open writes the plaintext of a frame to dst, which is as long as it and either begins exactly where sealed does or does
-// not overlap it. With an error dst is zeroed.
+// open writes the plaintext of a frame to dst, which is as long as it and either begins exactly where sealed does or
+// does not overlap it. With an error dst is zeroed.
 func (f frames) open(dst, sealed []byte, p *position, index int64, final bool) error {
 	p.set(index, final)
 	if _, err := f.aead.Open(dst[:0:len(dst)], p.nonce[:], sealed, p.additional[:]); err != nil {

@@ -67,8 +67,8 @@ const (
 	sealedSaltSize  = 32
 )
 
-// Seal seals dk under kek for the place b, with Mode and Context as they are now. It touches no exported field, and none
-// at all when it fails: ErrKey, ErrFormat for an unknown Mode, ErrSize for too long a Context.
+// Seal seals dk under kek for the place b, with Mode and Context as they are now. It touches no exported field, and
+// none at all when it fails: ErrKey, ErrFormat for an unknown Mode, ErrSize for too long a Context.
 func (s *SealedKey) Seal(kek *KEK, dk *DataKey, b Binding) error {
 	if err := s.seal(kek, dk, b, rand.Reader); err != nil {
 		return fmt.Errorf("seal data key: %w", err)
@@ -97,7 +97,8 @@ func (s *SealedKey) seal(kek *KEK, dk *DataKey, b Binding, random io.Reader) err
 	return nil
 }
 
-// Open returns the DataKey. It is ErrAuth when kek, b, Mode or Context are not those of Seal, or anything that was sealed has changed.
+// Open returns the DataKey. It is ErrAuth when kek, b, Mode or Context are not those of Seal, or anything that was
+// sealed has changed.
 func (s *SealedKey) Open(kek *KEK, b Binding) (*DataKey, error) {
 	dk, err := s.open(kek, b)
 	if err != nil {

@@ -26,7 +26,8 @@ const sealedKeyFixed = 2 + 2*IDSize + 2*4 + sealedSaltSize + gcmNonceSize + KeyS
 // MaxSealedKeySize is the longest encoding of a SealedKey, in bytes.
 const MaxSealedKeySize = sealedKeyFixed + 4 + MaxWrapped + 4 + MaxContext
 
-// AppendBinary appends the encoding to dst. It is ErrFormat when the fields contradict each other (see check), ErrSize when one is too long.
+// AppendBinary appends the encoding to dst. It is ErrFormat when the fields contradict each other (see check),
+// ErrSize when one is too long.
 func (s *SealedKey) AppendBinary(dst []byte) ([]byte, error) {
 	if err := s.check(); err != nil {
 		return nil, fmt.Errorf("encode sealed key: %w", err)
@@ -46,8 +47,8 @@ func (s *SealedKey) AppendBinary(dst []byte) ([]byte, error) {
 // MarshalBinary returns the encoding; see AppendBinary.
 func (s *SealedKey) MarshalBinary() ([]byte, error) { return s.AppendBinary(nil) }
 
-// UnmarshalBinary reads an encoding and copies what it keeps. The errors are ErrVersion, ErrTruncated, ErrFormat for anything that
-// AppendBinary would not have written, and ErrSize; s is unchanged then.
+// UnmarshalBinary reads an encoding and copies what it keeps. The errors are ErrVersion, ErrTruncated, ErrFormat for
+// anything that AppendBinary would not have written, and ErrSize; s is unchanged then.
 func (s *SealedKey) UnmarshalBinary(data []byte) error {
 	parsed, err := parseSealedKey(data)
 	if err != nil {
@@ -94,8 +95,8 @@ func parseSealedKey(data []byte) (SealedKey, error) {
 	return s, nil
 }
 
-// cutSized copies a field with its length in front out of data, nil when empty. Nothing is allocated for a length that is above limit or that
-// data does not have.
+// cutSized copies a field with its length in front out of data, nil when empty. Nothing is allocated for a length
+// that is above limit or that data does not have.
 func cutSized(data []byte, limit int) (field, rest []byte, err error) {
 	if len(data) < 4 {
 		return nil, nil, ErrTruncated
@@ -113,8 +114,8 @@ func cutSized(data []byte, limit int) (field, rest []byte, err error) {
 	return bytes.Clone(data[:size]), data[size:], nil
 }
 
-// check holds the fields against each other: what finds the KEK must be there, and nothing that the mode has no use for. For SSE-C that means
-// nothing at all, since it could only tell of the client's key.
+// check holds the fields against each other: what finds the KEK must be there, and nothing that the mode has no use
+// for. For SSE-C that means nothing at all, since it could only tell of the client's key.
 func (s *SealedKey) check() error {
 	if err := s.checkBound(); err != nil {
 		return err

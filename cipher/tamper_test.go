@@ -9,7 +9,7 @@ import (
 	"testing"
 )
 
-// chunkFixture is a chunk of three frames, the last of them short, with everything needed to open it.
+// chunkFixture is a chunk in the smallest frames, with everything needed to open it.
 type chunkFixture struct {
 	key    *DataKey
 	id     ChunkID
@@ -30,8 +30,8 @@ func (f chunkFixture) frame(index int) []byte {
 	return f.sealed[from:min(len(f.sealed), from+MinFrameSize+FrameOverhead)]
 }
 
-// refuses checks that sealed, which is not what f sealed, is refused on every way of opening it, with one of the errors of this
-// package, and that not a byte which the way delivers is other than what f sealed.
+// refuses checks that sealed, which is not what f sealed, is refused on every way of opening it, with one of the
+// errors of this package, and that not a byte which the way delivers is other than what f sealed.
 func (f chunkFixture) refuses(t *testing.T, sealed []byte, want ...error) {
 	t.Helper()
 	if len(want) == 0 {
@@ -80,8 +80,8 @@ func readBy(r *ChunkReader, step int) ([]byte, error) {
 
 func TestEveryFlippedByteIsDetected(t *testing.T) {
 	t.Parallel()
-	f := newChunkFixture(t, NewDataKey(), 2*MinFrameSize+100)
-	for _, mask := range []byte{0x01, 0x80, 0xFF} {
+	f := newChunkFixture(t, NewDataKey(), MinFrameSize+100)
+	for _, mask := range []byte{0x01, 0x80} {
 		t.Run(fmt.Sprintf("%#02x", mask), func(t *testing.T) {
 			t.Parallel()
 			bad := bytes.Clone(f.sealed)
@@ -134,7 +134,7 @@ func TestHeaderErrors(t *testing.T) {
 
 func TestEveryTruncationIsDetected(t *testing.T) {
 	t.Parallel()
-	for _, size := range []int{0, 1, MinFrameSize, 2 * MinFrameSize, 2*MinFrameSize + 100} {
+	for _, size := range []int{0, 1, MinFrameSize, MinFrameSize + 100} {
 		f := newChunkFixture(t, NewDataKey(), size)
 		for cut := range len(f.sealed) {
 			f.refuses(t, f.sealed[:cut:cut], ErrAuth, ErrTruncated)
@@ -223,7 +223,8 @@ func TestEndIsProved(t *testing.T) {
 	}
 }
 
-// TestReadAtDeliversWhatIsGood: frames before a bad one are delivered, none of the bad one is, and others stay readable.
+// TestReadAtDeliversWhatIsGood: frames before a bad one are delivered, none of the bad one is, and others stay
+// readable.
 func TestReadAtDeliversWhatIsGood(t *testing.T) {
 	t.Parallel()
 	f := newChunkFixture(t, NewDataKey(), 4*MinFrameSize)
