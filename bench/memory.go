@@ -1,6 +1,7 @@
 package bench
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"io"
@@ -39,17 +40,22 @@ func NewMemoryServer(limit Size) *MemoryServer {
 	return m
 }
 
-// Serve answers requests until Shutdown.
-func (m *MemoryServer) Serve(ln net.Listener) error {
-	if err := m.server.Serve(ln); err != nil {
-		return fmt.Errorf("%s: %w", MemoryLabel, err)
+// Serve answers requests until ctx ends and requests under way are answered. It
+// closes the listener.
+func (m *MemoryServer) Serve(ctx context.Context, ln net.Listener) error {
+	served := make(chan error, 1)
+	go func() { served <- m.server.Serve(ln) }()
+	var err error
+	select {
+	case err = <-served:
+	case <-ctx.Done():
+		err = m.server.Shutdown()
+		// A Shutdown that comes before fasthttp has taken the listener over does
+		// not see it. Otherwise it is closed already.
+		_ = ln.Close()
+		err = errors.Join(err, <-served)
 	}
-	return nil
-}
-
-// Shutdown ends Serve.
-func (m *MemoryServer) Shutdown() error {
-	if err := m.server.Shutdown(); err != nil {
+	if err != nil {
 		return fmt.Errorf("%s: %w", MemoryLabel, err)
 	}
 	return nil

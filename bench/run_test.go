@@ -208,8 +208,9 @@ func TestRunAgainstMemoryServer(t *testing.T) {
 		t.Fatal(err)
 	}
 	server := NewMemoryServer(64 * KiB)
+	ctx, stop := context.WithCancel(t.Context())
 	served := make(chan error, 1)
-	go func() { served <- server.Serve(ln) }()
+	go func() { served <- server.Serve(ctx, ln) }()
 	s := newStub(t, "s")
 	report, err := Run(t.Context(), Plan{
 		Endpoints: []Endpoint{{Label: MemoryLabel, Memory: true, URL: "http://" + ln.Addr().String()}, s.endpoint},
@@ -222,7 +223,24 @@ func TestRunAgainstMemoryServer(t *testing.T) {
 		t.Errorf("%d errors: %+v", n, report.Results)
 	}
 	s.expectClean(t)
-	if err := errors.Join(server.Shutdown(), <-served); err != nil {
+	stop()
+	if err := <-served; err != nil {
 		t.Error(err)
+	}
+}
+
+// TestMemoryServerStopsBeforeItBegins: a stop at once must not be lost.
+func TestMemoryServerStopsBeforeItBegins(t *testing.T) {
+	t.Parallel()
+	ctx, stop := context.WithCancel(t.Context())
+	stop()
+	for range 50 {
+		ln, err := net.Listen("tcp", "127.0.0.1:0")
+		if err != nil {
+			t.Fatal(err)
+		}
+		if err := NewMemoryServer(KiB).Serve(ctx, ln); err != nil {
+			t.Fatal(err)
+		}
 	}
 }

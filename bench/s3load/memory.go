@@ -27,25 +27,18 @@ func (c *serveMemoryCommand) Run(ctx context.Context, s streams) error {
 	if err != nil {
 		return fmt.Errorf("--listen: %w", err)
 	}
-	server := bench.NewMemoryServer(c.MaxSize)
-	served := make(chan error, 1)
-	go func() { served <- server.Serve(ln) }()
-	ended := make(chan struct{})
-	go func() {
-		// Whatever ends the reading ends the service.
-		_, _ = io.Copy(io.Discard, s.in)
-		close(ended)
-	}()
 	if _, err = fmt.Fprintf(s.out, "http://%s\n", ln.Addr()); err != nil {
-		return errors.Join(err, server.Shutdown(), <-served)
+		return errors.Join(err, ln.Close())
 	}
-	select {
-	case err = <-served:
-		return err
-	case <-ended:
-	case <-ctx.Done():
-	}
-	return errors.Join(server.Shutdown(), <-served)
+	ctx, stop := context.WithCancel(ctx)
+	defer stop()
+	go func() {
+		// Whatever ends the reading ends the service. The reading itself ends
+		// with the process at the latest.
+		_, _ = io.Copy(io.Discard, s.in)
+		stop()
+	}()
+	return bench.NewMemoryServer(c.MaxSize).Serve(ctx, ln)
 }
 
 // serveMemory starts one baseline process for each endpoint of the plan that
