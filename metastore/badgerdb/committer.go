@@ -1,0 +1,237 @@
+package badgerdb
+
+import (
+	"errors"
+	"fmt"
+	"hash/maphash"
+	"slices"
+	"sync/atomic"
+
+	"github.com/dgraph-io/badger/v4"
+
+	"coffer/metastore"
+)
+
+// maxVersions bounds the cache of versions.
+const maxVersions = 4096
+
+// Stats counts since the store was opened.
+type Stats struct {
+	Flushes      uint64 // merges made durable
+	Transactions uint64 // batches applied
+	Conflicts    uint64 // batches refused with ErrConflict
+}
+
+// committer turns requests into durable merges. All fields but the counters
+// belong to the goroutine in run.
+type committer struct {
+	db     *badger.DB
+	queue  *queue
+	epochs *epochs
+	files  *fileWatch
+
+	pending []*request // taken from the queue, not yet admitted; in order
+	next    *merge     // gathers
+	flying  *merge     // is being flushed; nil if none
+	spare   []*merge
+	landed  chan error  // gets the result of the flight
+	durable *badger.Txn // reads the state after the last merge that landed
+	last    uint64      // timestamp of the last merge launched
+	failure error       // sticky
+
+	maxSize, maxCount int64 // of a merge
+
+	// versions remembers the durable versions of keys that were read lately: the
+	// record of a bucket is a condition of every write into it.
+	versions map[string]uint64
+
+	flushes, transactions, conflicts atomic.Uint64
+	stopped                          chan struct{}
+}
+
+func newCommitter(db *badger.DB, q *queue, e *epochs, files *fileWatch, last uint64) *committer {
+	seed := maphash.MakeSeed()
+	return &committer{
+		db: db, queue: q, epochs: e, files: files,
+		next:     newMerge(seed),
+		spare:    []*merge{newMerge(seed), newMerge(seed)},
+		landed:   make(chan error, 1),
+		durable:  e.advance(last),
+		last:     last,
+		maxSize:  min(maxMergeSize, db.MaxBatchSize()-4*entryOverhead),
+		maxCount: db.MaxBatchCount() - 4, // Badger's marker, the sequence key
+		versions: make(map[string]uint64),
+		stopped:  make(chan struct{}),
+	}
+}
+
+// run ends when the queue is closed and every request was answered.
+func (c *committer) run() {
+	defer close(c.stopped)
+	for {
+		ended := c.gather()
+		if c.flying == nil && !c.next.empty() {
+			c.launch()
+			continue
+		}
+		if c.flying == nil && ended {
+			return // what was pending has been admitted, for next was empty
+		}
+		select {
+		case <-c.queue.wake:
+		case err := <-c.landed:
+			c.land(err)
+		}
+	}
+}
+
+// gather moves requests into the next merge until it is full. It reports
+// whether the queue has ended.
+func (c *committer) gather() (ended bool) {
+	c.pending, ended = c.queue.takeAll(c.pending)
+	n := 0
+	for ; n < len(c.pending) && c.fits(c.pending[n]); n++ {
+		c.admit(c.pending[n])
+	}
+	c.pending = slices.Delete(c.pending, 0, n)
+	return ended
+}
+
+func (c *committer) fits(r *request) bool {
+	return c.next.empty() ||
+		c.next.size+r.size <= c.maxSize && c.next.count+int64(len(r.batch.Writes)) <= c.maxCount
+}
+
+// admit checks the conditions of one request against the merges that are not
+// yet durable, and then against the store.
+func (c *committer) admit(r *request) {
+	reads := r.batch.Reads
+	switch {
+	case !r.take():
+	case c.failure != nil:
+		r.finish(0, c.failure)
+	case c.next.writes(reads):
+		c.next.losers = append(c.next.losers, r)
+	case c.flying != nil && c.flying.writes(reads):
+		c.flying.losers = append(c.flying.losers, r)
+	default:
+		if err := c.check(reads); err != nil {
+			r.finish(0, err)
+			return
+		}
+		c.next.add(r)
+	}
+}
+
+// check compares conditions with the durable state.
+func (c *committer) check(reads []metastore.Read) error {
+	for i := range reads {
+		version, err := c.version(reads[i].Key)
+		if err != nil {
+			return err
+		}
+		if version != reads[i].Version {
+			c.conflicts.Add(1)
+			return metastore.ErrConflict
+		}
+	}
+	return nil
+}
+
+// version returns the durable version of key, 0 if it is absent.
+func (c *committer) version(key []byte) (uint64, error) {
+	if version, ok := c.versions[string(key)]; ok {
+		return version, nil
+	}
+	item, err := c.durable.Get(storedKey(key))
+	if errors.Is(err, badger.ErrKeyNotFound) {
+		return 0, nil // not remembered: most are names about to be created
+	}
+	if err != nil {
+		return 0, readError(err)
+	}
+	if len(c.versions) == maxVersions {
+		clear(c.versions)
+	}
+	c.versions[string(key)] = item.Version()
+	return item.Version(), nil
+}
+
+// launch starts the flush of the next merge.
+func (c *committer) launch() {
+	m := c.next
+	m.timestamp = c.last + uint64(len(m.winners))
+	last := len(c.spare) - 1
+	c.flying, c.next, c.spare = m, c.spare[last], c.spare[:last]
+
+	txn := c.db.NewTransactionAt(c.last, true)
+	c.last = m.timestamp
+	if err := m.fill(txn); err != nil {
+		txn.Discard()
+		c.landed <- err
+		return
+	}
+	// With a callback CommitAt does not wait, and reports every error there.
+	_ = txn.CommitAt(m.timestamp, func(err error) {
+		if err == nil {
+			err = c.files.settle()
+		}
+		c.landed <- err
+	})
+}
+
+// land ends a flight. The next merge is launched before the batches of this one
+// are released: the disk should not wait for that.
+func (c *committer) land(err error) {
+	m := c.flying
+	c.flying = nil
+	if err != nil {
+		c.fail(err)
+		c.retire(m)
+		return
+	}
+	c.durable = c.epochs.advance(m.timestamp)
+	c.noteVersions(m)
+	c.flushes.Add(1)
+	c.transactions.Add(uint64(len(m.winners)))
+	c.conflicts.Add(uint64(len(m.losers)))
+	c.gather()
+	if !c.next.empty() {
+		c.launch()
+	}
+	c.retire(m)
+}
+
+// fail makes err the answer to the next merge and all that follows.
+func (c *committer) fail(err error) {
+	c.failure = fmt.Errorf("%w: %w", metastore.ErrFailed, err)
+	c.next.finish(c.failure)
+	c.next.reset()
+}
+
+// retire answers the batches of a merge that landed.
+func (c *committer) retire(m *merge) {
+	m.finish(c.failure)
+	m.reset()
+	c.spare = append(c.spare, m)
+}
+
+// noteVersions keeps the remembered versions true.
+func (c *committer) noteVersions(m *merge) {
+	if len(c.versions) == 0 {
+		return
+	}
+	for _, r := range m.winners {
+		for i := range r.batch.Writes {
+			w := &r.batch.Writes[i]
+			if _, ok := c.versions[string(w.Key)]; !ok {
+				continue
+			}
+			if w.Value == nil {
+				delete(c.versions, string(w.Key))
+			} else {
+				c.versions[string(w.Key)] = m.timestamp
+			}
+		}
+	}
+}
