@@ -106,15 +106,15 @@ func parseHeaderClaim(r *Request) (*claim, error) {
 		return nil, errOneMechanism()
 	}
 	auth, _ := r.Header.Get(headerAuth)
-	parts, err := authParts(strings.TrimPrefix(auth, algorithm))
+	a, err := parseAuthorization(strings.TrimPrefix(auth, algorithm))
 	if err != nil {
 		return nil, err
 	}
-	c := &claim{signature: parts["Signature"]}
-	if c.accessKey, c.scope, err = parseCredential(inHeader, parts["Credential"]); err != nil {
+	c := &claim{signature: a.signature}
+	if c.accessKey, c.scope, err = parseCredential(inHeader, a.credential); err != nil {
 		return nil, err
 	}
-	if c.signed, err = parseSignedHeaders(inHeader, parts["SignedHeaders"]); err != nil {
+	if c.signed, err = parseSignedHeaders(inHeader, a.signedHeaders); err != nil {
 		return nil, err
 	}
 	if c.time, err = requestTime(r.Header); err != nil {
@@ -130,24 +130,30 @@ func parseHeaderClaim(r *Request) (*claim, error) {
 	return c, nil
 }
 
-// authParts splits Credential=…, SignedHeaders=…, Signature=… in any order,
-// each exactly once, nothing else.
-func authParts(s string) (map[string]string, error) {
-	parts := make(map[string]string, 3)
+// authorization is the three components of the Authorization header.
+type authorization struct {
+	credential, signedHeaders, signature string
+}
+
+// parseAuthorization splits Credential=…, SignedHeaders=…, Signature=… in any
+// order, each exactly once, nothing else.
+func parseAuthorization(s string) (authorization, error) {
+	var a authorization
+	places := map[string]*string{"Credential": &a.credential, "SignedHeaders": &a.signedHeaders, "Signature": &a.signature}
 	for field := range strings.SplitSeq(s, ",") {
-		name, value, ok := strings.Cut(strings.Trim(field, " \t"), "=")
-		_, twice := parts[name]
-		if !ok || value == "" || twice || name != "Credential" && name != "SignedHeaders" && name != "Signature" {
-			return nil, inHeader.errorf("the authorization header requires three components: Credential, SignedHeaders, and Signature.")
+		name, value, _ := strings.Cut(strings.Trim(field, " \t"), "=")
+		place := places[name]
+		if place == nil || *place != "" || value == "" {
+			return a, inHeader.errorf("the authorization header requires three components: Credential, SignedHeaders, and Signature.")
 		}
-		parts[name] = value
+		*place = value
 	}
 	for _, name := range []string{"Credential", "SignedHeaders", "Signature"} {
-		if parts[name] == "" {
-			return nil, inHeader.errorf("missing %s.", name)
+		if *places[name] == "" {
+			return a, inHeader.errorf("missing %s.", name)
 		}
 	}
-	return parts, nil
+	return a, nil
 }
 
 // requestTime reads x-amz-date, or Date in its absence.

@@ -44,7 +44,9 @@
 //   - the request has no x-amz-content-sha256 at all (curl before 8 with
 //     --aws-sigv4): the signature covers the hash of the body, so nothing is
 //     proven before Finish. Proven is false until then. Until it is, the caller
-//     holds an unauthenticated request, whose body it should bound as such.
+//     holds an unauthenticated request, whose body it should bound as such and
+//     to which it reveals nothing. curl 7.88 signs -T uploads as if they were
+//     empty; Finish refuses those, and its message names the way out.
 //
 // With NoBody set both are decided inside Begin.
 //
@@ -85,6 +87,10 @@
 // Signatures are compared in constant time. Error details of
 // SignatureDoesNotMatch carry the canonical request, as in S3, except when a
 // field that holds a key or token is signed.
+//
+// The signing key is derived anew for every request: four of the five HMACs,
+// about a third of the 9 µs that Begin takes, which is nothing beside a request
+// over HTTP. A cache would keep derived keys of removed secrets alive.
 //
 // A Verifier is safe for concurrent use. A Verification belongs to one request.
 package sigv4

@@ -127,7 +127,7 @@ func (ver *Verification) NeedsBodySHA256() bool {
 func (ver *Verification) Finish(body [32]byte) error {
 	switch ver.Payload {
 	case PayloadAbsent:
-		return ver.prove(hex.EncodeToString(body[:]))
+		return ver.finishAbsent(hex.EncodeToString(body[:]))
 	case PayloadSHA256:
 		if subtle.ConstantTimeCompare(body[:], ver.sum[:]) != 1 {
 			return s3err.New(s3err.XAmzContentSHA256Mismatch).
@@ -138,6 +138,17 @@ func (ver *Verification) Finish(body [32]byte) error {
 	return nil
 }
 
+// finishAbsent names the usual mistake: curl before 8 signs an upload with -T as
+// if it had no body.
+func (ver *Verification) finishAbsent(body string) error {
+	err := ver.prove(body)
+	if err == nil || !sameSignature(ver.signature(emptySHA256), ver.claim.signature) {
+		return err
+	}
+	return s3err.Newf(s3err.SignatureDoesNotMatch, "The request was signed as if it had no body. "+
+		"Send the header x-amz-content-sha256: UNSIGNED-PAYLOAD, or the SHA-256 of the body, and sign it.")
+}
+
 // Chunks starts the chain of chunk signatures of a PayloadSigned or
 // PayloadSignedTrailer body. The request must be Proven, which it is after
 // Begin for these payloads.
@@ -145,8 +156,17 @@ func (ver *Verification) Chunks() *ChunkVerifier {
 	return newChunkVerifier(ver.key, ver.Time, ver.Scope, ver.claim.signature)
 }
 
+// signature is what the signature would be for a payload line.
+func (ver *Verification) signature(payload string) string {
+	return ver.key.sign(stringToSign(ver.claim, ver.canonicalWith(payload)))
+}
+
+func (ver *Verification) canonicalWith(payload string) []byte {
+	return append(slices.Clip(ver.canonical), payload...)
+}
+
 func (ver *Verification) prove(payload string) error {
-	canonical := append(slices.Clip(ver.canonical), payload...)
+	canonical := ver.canonicalWith(payload)
 	toSign := stringToSign(ver.claim, canonical)
 	if !sameSignature(ver.key.sign(toSign), ver.claim.signature) {
 		if slices.ContainsFunc(ver.SignedHeaders, holdsSecret) {
