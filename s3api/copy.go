@@ -1,0 +1,167 @@
+package s3api
+
+import (
+	"context"
+	"strings"
+	"unicode/utf8"
+
+	"coffer/object"
+	"coffer/object/checksum"
+	"coffer/s3api/s3err"
+	"coffer/s3api/s3xml"
+	"coffer/s3api/sigv4"
+)
+
+// copySource is x-amz-copy-source.
+type copySource struct {
+	bucket, key, versionID string
+}
+
+// parseCopySource reads <bucket>/<key>[?versionId=<id>], URL-encoded, with or without a slash in front.
+func parseCopySource(v string) (copySource, error) {
+	invalid := func(reason string) (copySource, error) {
+		return copySource{}, invalidArgument("x-amz-copy-source", v, "%s", reason)
+	}
+	raw, query, hasQuery := strings.Cut(v, "?")
+	path, ok := sigv4.UnescapePath(raw)
+	if !ok || !utf8.ValidString(path) {
+		return invalid("Invalid copy source encoding.")
+	}
+	var src copySource
+	src.bucket, src.key, _ = strings.Cut(strings.TrimPrefix(path, "/"), "/")
+	if src.bucket == "" || src.key == "" {
+		return invalid("Invalid copy source object key")
+	}
+	if strings.HasPrefix(src.bucket, "arn:") {
+		return copySource{}, s3err.New(s3err.NotImplemented).With("Header", "x-amz-copy-source")
+	}
+	if hasQuery {
+		if src.versionID, ok = strings.CutPrefix(query, "versionId="); !ok || src.versionID == "" {
+			return invalid("Invalid version id in the copy source")
+		}
+	}
+	return src, nil
+}
+
+func (s *Server) copyObject(ctx context.Context, c *call) error {
+	req, err := c.copyRequest()
+	if err != nil {
+		return err
+	}
+	if err := s.keepMetadataOfSelf(ctx, c, &req); err != nil {
+		return err
+	}
+	info, err := s.store.Copy(ctx, req)
+	if err != nil {
+		return copyError(err)
+	}
+	c.setCopySourceVersion(req.SourceVersionID)
+	c.setEncryption(info.Encryption)
+	c.xml(&s3xml.CopyResult{LastModified: info.ModTime, ETag: quoted(info.ETag), Checksums: checksums(&info.Checksum)})
+	return nil
+}
+
+func (c *call) copyRequest() (object.CopyRequest, error) {
+	req := object.CopyRequest{
+		Bucket: c.bucket, Key: c.key, SourceIf: c.readConditions(sourcePrefix), If: c.writeConditions(),
+	}
+	src, err := parseCopySource(c.get("x-amz-copy-source"))
+	if err != nil {
+		return req, err
+	}
+	req.SourceBucket, req.SourceKey, req.SourceVersionID = src.bucket, src.key, src.versionID
+	switch v := c.get("x-amz-metadata-directive"); v {
+	case "", "COPY":
+	case "REPLACE":
+		meta, err := c.metadata()
+		if err != nil {
+			return req, err
+		}
+		req.Meta = &meta
+	default:
+		return req, invalidArgument("x-amz-metadata-directive", v, "Unknown metadata directive.")
+	}
+	if v := c.get("x-amz-tagging-directive"); v != "" && v != "COPY" && v != "REPLACE" {
+		return req, invalidArgument("x-amz-tagging-directive", v, "Unknown tagging directive.")
+	}
+	req.Algorithm, err = c.checksumAlgorithm()
+	return req, err
+}
+
+// checksumAlgorithm reads x-amz-checksum-algorithm; 0 when it was not sent.
+func (c *call) checksumAlgorithm() (checksum.Algorithm, error) {
+	v := c.get("x-amz-checksum-algorithm")
+	if v == "" {
+		return 0, nil
+	}
+	a, err := checksum.Parse(v)
+	if err != nil {
+		return 0, s3err.Newf(s3err.InvalidRequest, "Checksum algorithm provided is unsupported. Please try again with any of "+
+			"the valid types: [CRC32, CRC32C, CRC64NVME, SHA1, SHA256]")
+	}
+	return a, nil
+}
+
+// keepMetadataOfSelf serves a copy onto itself that keeps the metadata and names an encryption, a storage class or a
+// redirect: S3 takes each for a change, though it is none here. Without one of them it is illegal.
+func (s *Server) keepMetadataOfSelf(ctx context.Context, c *call, req *object.CopyRequest) error {
+	if req.Meta != nil || req.SourceBucket != req.Bucket || req.SourceKey != req.Key || req.Algorithm != 0 {
+		return nil
+	}
+	redirect := c.get("x-amz-website-redirect-location")
+	if redirect == "" && !c.has("x-amz-server-side-encryption") && !c.has("x-amz-storage-class") {
+		return s3err.Newf(s3err.InvalidRequest, "This copy request is illegal because it is trying to copy an object to itself "+
+			"without changing the object's metadata, storage class, website redirect location or encryption attributes.")
+	}
+	sel, err := s.store.Head(ctx, object.GetRequest{Bucket: req.SourceBucket, Key: req.SourceKey, VersionID: req.SourceVersionID})
+	if err != nil {
+		return err
+	}
+	meta := sel.Info.Meta
+	if redirect != "" {
+		meta.WebsiteRedirect = redirect
+	}
+	req.Meta = &meta
+	return nil
+}
+
+func (c *call) setCopySourceVersion(id string) {
+	if id != object.NullVersion {
+		c.set("x-amz-copy-source-version-id", id)
+	}
+}
+
+// copyError makes a failed condition on a copy's source what it is in S3: PreconditionFailed, whichever it was.
+func copyError(err error) error {
+	if object.KindOf(err) == object.KindNotModified {
+		return s3err.Wrap(s3err.PreconditionFailed, err)
+	}
+	return err
+}
+
+func (s *Server) uploadPartCopy(ctx context.Context, c *call) error {
+	number, err := c.partNumber()
+	if err != nil {
+		return err
+	}
+	src, err := parseCopySource(c.get("x-amz-copy-source"))
+	if err != nil {
+		return err
+	}
+	span, err := parseCopyRange(c.get("x-amz-copy-source-range"))
+	if err != nil {
+		return err
+	}
+	info, err := s.store.CopyPart(ctx, object.CopyPartRequest{
+		SourceBucket: src.bucket, SourceKey: src.key, SourceVersionID: src.versionID,
+		SourceIf: c.readConditions(sourcePrefix), Range: span,
+		Bucket: c.bucket, Key: c.key, UploadID: c.param("uploadId"), Number: number,
+	})
+	if err != nil {
+		return copyError(err)
+	}
+	c.setCopySourceVersion(src.versionID)
+	c.setEncryption(info.Encryption)
+	c.xml(&s3xml.CopyResult{Part: true, LastModified: info.ModTime, ETag: quoted(info.ETag), Checksums: checksums(&info.Checksum)})
+	return nil
+}

@@ -1,0 +1,94 @@
+package s3api
+
+import (
+	"context"
+
+	"coffer/object"
+	"coffer/s3api/s3err"
+	"coffer/s3api/s3xml"
+)
+
+// notSet serves the settings of a bucket for which S3 has an error that says "never set".
+func notSet(code s3err.Code) func(*Server, context.Context, *call) error {
+	return func(s *Server, ctx context.Context, c *call) error {
+		if _, err := s.store.HeadBucket(ctx, c.bucket); err != nil {
+			return err
+		}
+		return s3err.New(code).With("BucketName", c.bucket)
+	}
+}
+
+// notSetOnObject is notSet for what objects have.
+func notSetOnObject(code s3err.Code) func(*Server, context.Context, *call) error {
+	return func(s *Server, ctx context.Context, c *call) error {
+		if _, err := s.headKey(ctx, c); err != nil {
+			return err
+		}
+		return s3err.New(code).With("Key", c.key)
+	}
+}
+
+// headKey looks whether the object exists that a sub-resource belongs to.
+func (s *Server) headKey(ctx context.Context, c *call) (object.Selection, error) {
+	return s.store.Head(ctx, object.GetRequest{Bucket: c.bucket, Key: c.key, VersionID: c.param("versionId")})
+}
+
+// bucketSetting answers with a document that is the same for every bucket.
+func (s *Server) bucketSetting(ctx context.Context, c *call, doc s3xml.Document) error {
+	if _, err := s.store.HeadBucket(ctx, c.bucket); err != nil {
+		return err
+	}
+	c.xml(doc)
+	return nil
+}
+
+func (s *Server) getBucketACL(ctx context.Context, c *call) error {
+	return s.bucketSetting(ctx, c, &s3xml.AccessControlPolicy{Owner: s.owner})
+}
+
+func (s *Server) getEncryption(ctx context.Context, c *call) error {
+	return s.bucketSetting(ctx, c, &s3xml.ServerSideEncryptionConfiguration{
+		Rules: []s3xml.EncryptionRule{{SSEAlgorithm: "AES256"}},
+	})
+}
+
+func (s *Server) getVersioning(ctx context.Context, c *call) error {
+	return s.bucketSetting(ctx, c, &s3xml.VersioningConfiguration{})
+}
+
+func (s *Server) getRequestPayment(ctx context.Context, c *call) error {
+	return s.bucketSetting(ctx, c, &s3xml.RequestPaymentConfiguration{Payer: "BucketOwner"})
+}
+
+func (s *Server) getLogging(ctx context.Context, c *call) error {
+	return s.bucketSetting(ctx, c, s3xml.BucketLoggingStatus)
+}
+
+func (s *Server) getNotification(ctx context.Context, c *call) error {
+	return s.bucketSetting(ctx, c, s3xml.NotificationConfiguration)
+}
+
+func (s *Server) getAccelerate(ctx context.Context, c *call) error {
+	return s.bucketSetting(ctx, c, s3xml.AccelerateConfiguration)
+}
+
+func (s *Server) getObjectACL(ctx context.Context, c *call) error {
+	if _, err := s.headKey(ctx, c); err != nil {
+		return err
+	}
+	c.xml(&s3xml.AccessControlPolicy{Owner: s.owner})
+	return nil
+}
+
+func (s *Server) getObjectTagging(ctx context.Context, c *call) error {
+	if _, err := s.headKey(ctx, c); err != nil {
+		return err
+	}
+	c.xml(&s3xml.Tagging{})
+	return nil
+}
+
+// putACL refuses: ACLs are disabled.
+func (s *Server) putACL(context.Context, *call) error {
+	return s3err.New(s3err.AccessControlListNotSupported)
+}
