@@ -53,8 +53,11 @@ type step struct {
 	seed uint64
 }
 
+// stores reports whether the key exists afterwards. The zero step is a key that was never written.
+func (s step) stores() bool { return s.kind == "put" || s.kind == "complete" }
+
 func (s step) body() []byte {
-	if s.kind == "delete" {
+	if !s.stores() {
 		return nil
 	}
 	r := rand.New(rand.NewPCG(s.seed, 1))
@@ -262,9 +265,9 @@ func checkKey(t *testing.T, s *object.Store, key string, state, pending map[stri
 		t.Errorf("%s: %v", key, err)
 	}
 	found := body != nil
-	if st, ok := pending[key]; ok && found == (st.kind != "delete") && bytes.Equal(body, st.body()) {
+	if st, ok := pending[key]; ok && found == st.stores() && bytes.Equal(body, st.body()) {
 		state[key] = st
-	} else if st := state[key]; found != (st.kind == "put" || st.kind == "complete") || !bytes.Equal(body, st.body()) {
+	} else if st := state[key]; found != st.stores() || !bytes.Equal(body, st.body()) {
 		t.Errorf("%s: found %v with %d bytes; acknowledged was %+v, under way %+v", key, found, len(body), st, pending[key])
 	}
 	if len(body) <= object.DefaultInlineLimit {

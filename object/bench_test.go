@@ -1,0 +1,75 @@
+package object_test
+
+import (
+	"bytes"
+	"context"
+	"fmt"
+	"io"
+	"sync/atomic"
+	"testing"
+
+	"coffer/object"
+	"coffer/object/objecttest"
+)
+
+func openBench(b *testing.B) (*objecttest.Disk, *object.Store) {
+	d, err := objecttest.OpenDisk(context.Background(), b.TempDir())
+	if err != nil {
+		b.Fatal(err)
+	}
+	b.Cleanup(func() { _ = d.Close() })
+	s := d.Open(b, nil)
+	newBucket(b, s, "bucket")
+	return d, s
+}
+
+// BenchmarkDurablePut stores 4 KiB objects from 64 goroutines; each is durable when it returns.
+func BenchmarkDurablePut(b *testing.B) {
+	d, s := openBench(b)
+	body := data(4096, 1)
+	var n atomic.Int64
+	before := d.Badger.Stats()
+	b.SetBytes(int64(len(body)))
+	b.SetParallelism(32) // of 2 cores
+	b.ResetTimer()
+	b.RunParallel(func(pb *testing.PB) {
+		for pb.Next() {
+			key := fmt.Sprintf("%016x", n.Add(1))
+			if _, err := s.Put(context.Background(), object.PutRequest{Bucket: "bucket", Key: key, Body: bytes.NewReader(body), Size: int64(len(body))}); err != nil {
+				b.Error(err)
+				return
+			}
+		}
+	})
+	b.StopTimer()
+	after := d.Badger.Stats()
+	b.ReportMetric(float64(b.N)/b.Elapsed().Seconds(), "puts/s")
+	b.ReportMetric(float64(after.Transactions-before.Transactions)/float64(max(after.Flushes-before.Flushes, 1)), "tx/flush")
+}
+
+// BenchmarkPutLarge and BenchmarkGetLarge move 64 MiB objects.
+func BenchmarkPutLarge(b *testing.B) {
+	_, s := openBench(b)
+	body := data(64<<20, 1)
+	b.SetBytes(int64(len(body)))
+	for b.Loop() {
+		put(b, s, "bucket", "key", body)
+	}
+}
+
+func BenchmarkGetLarge(b *testing.B) {
+	_, s := openBench(b)
+	body := data(64<<20, 1)
+	put(b, s, "bucket", "key", body)
+	b.SetBytes(int64(len(body)))
+	for b.Loop() {
+		r, err := s.Get(context.Background(), object.GetRequest{Bucket: "bucket", Key: "key"})
+		if err != nil {
+			b.Fatal(err)
+		}
+		if _, err := io.Copy(io.Discard, r); err != nil {
+			b.Fatal(err)
+		}
+		_ = r.Close()
+	}
+}
