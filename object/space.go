@@ -27,7 +27,8 @@ type admission struct {
 
 	mu       sync.Mutex
 	measured time.Time
-	free     uint64
+	free     uint64 // as measured
+	keep     uint64 // what must stay free, as measured
 	promised uint64 // admitted and not yet written
 }
 
@@ -46,9 +47,9 @@ func (a *admission) admit(ctx context.Context, size int64) (*grant, error) {
 		if err != nil {
 			return nil, err
 		}
-		a.free, a.measured = space.Free, now
+		a.free, a.keep, a.measured = space.Free, a.reserve()+spaceMargin, now
 	}
-	need := uint64(size) + a.promised + a.reserve() + spaceMargin
+	need := uint64(size) + a.promised + a.keep
 	if a.free < need {
 		return nil, errKindf(KindNoSpace, "%d bytes free, %d needed", a.free, need)
 	}
