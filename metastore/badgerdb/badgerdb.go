@@ -13,15 +13,15 @@ import (
 
 	"github.com/dgraph-io/badger/v4"
 
+	"coffer/cipher"
 	"coffer/metastore"
 )
 
 const (
 	// Nothing is kept in the value log, so its collection is a formality; but
 	// Badger does none by itself.
-	collectEvery   = 10 * time.Minute
-	collectRatio   = 0.5
-	flattenWorkers = 2
+	collectEvery = 10 * time.Minute
+	collectRatio = 0.5
 )
 
 // DB is a metastore.Driver over Badger.
@@ -37,7 +37,6 @@ type DB struct {
 	// upkeep is held by compaction, value-log collection and closing. No other
 	// lock is held when it is taken.
 	upkeep  sync.Mutex
-	closed  bool
 	closing sync.Once
 	failed  error         // of closing
 	stop    chan struct{} // ends the housekeeper
@@ -47,8 +46,9 @@ type DB struct {
 var _ metastore.Driver = (*DB)(nil)
 
 // Open opens the store in o.Dir, or makes it; the parent of the directory must
-// exist. It fails with metastore.ErrLocked if somebody else has it open, and
-// with badger.ErrEncryptionKeyMismatch in the chain if the key is another one.
+// exist. It fails with metastore.ErrLocked if somebody else has it open, with
+// cipher.ErrAuth if the key is another one, and with metastore.ErrCorrupt if a
+// store is there and its registry of keys is not. Then nothing was changed.
 func Open(ctx context.Context, o Options) (*DB, error) {
 	if err := errors.Join(ctx.Err(), o.Validate()); err != nil {
 		return nil, err
@@ -57,6 +57,10 @@ func Open(ctx context.Context, o Options) (*DB, error) {
 		return nil, fmt.Errorf("badgerdb: make directory: %w", err)
 	}
 	options := o.badger()
+	if err := checkKey(options); err != nil {
+		clear(options.EncryptionKey)
+		return nil, fmt.Errorf("badgerdb: open %s: %w", o.Dir, err)
+	}
 	b, err := badger.OpenManaged(options)
 	if err != nil {
 		clear(options.EncryptionKey)
@@ -77,7 +81,7 @@ func Open(ctx context.Context, o Options) (*DB, error) {
 		requests: sync.Pool{New: newRequest},
 		stop:     make(chan struct{}), keeper: make(chan struct{}),
 	}
-	db.committer = newCommitter(b, db.queue, db.epochs, files, b.MaxVersion())
+	db.committer = newCommitter(b, db.queue, db.epochs, files.settle, b.MaxVersion())
 	go db.committer.run()
 	go db.housekeep()
 	return db, nil
@@ -126,7 +130,6 @@ func (db *DB) Close() error {
 		db.epochs.close()
 		db.upkeep.Lock()
 		defer db.upkeep.Unlock()
-		db.closed = true
 		err := errors.Join(db.badger.Close(), db.files.close())
 		clear(db.options.EncryptionKey)
 		if err != nil {
@@ -145,20 +148,24 @@ func (db *DB) Stats() Stats {
 	}
 }
 
-// Compact moves all tables into one level, so that what was deleted or
-// overwritten before the oldest snapshot is gone from them, and collects the
-// value log. Memtables stay as they are. It takes long, and it looks at ctx only
-// between steps.
+// Compact writes the memtables into tables and moves all tables into one level,
+// so that what was deleted or overwritten before the oldest snapshot is gone
+// from them; then it collects the value log. It is for tools and tests: reads
+// and writes wait while the memtables and the level below them are moved. It
+// looks at ctx only between steps.
 func (db *DB) Compact(ctx context.Context) error {
 	db.upkeep.Lock()
 	defer db.upkeep.Unlock()
-	if db.closed {
-		return metastore.ErrClosed
+	if err := ctx.Err(); err != nil {
+		return err
+	}
+	if err := db.committer.exclusively(ctx, db.committer.flushMemtables); err != nil {
+		return fmt.Errorf("badgerdb: compact: %w", err)
 	}
 	if err := ctx.Err(); err != nil {
 		return err
 	}
-	if err := db.badger.Flatten(flattenWorkers); err != nil {
+	if err := db.badger.Flatten(1); err != nil {
 		return fmt.Errorf("badgerdb: compact: %w", err)
 	}
 	return db.collect(ctx)
@@ -239,6 +246,29 @@ func makeDir(dir string) error {
 		return err
 	}
 	return errors.Join(parent.Sync(), parent.Close())
+}
+
+// checkKey tries the key on the registry of a store that exists. Badger would
+// do that too late: it makes a new registry where it finds none, and leaves
+// goroutines behind where it finds that the key is wrong.
+func checkKey(o badger.Options) error {
+	_, err := os.Stat(filepath.Join(o.Dir, badger.ManifestFilename))
+	if errors.Is(err, fs.ErrNotExist) {
+		return nil
+	}
+	if err != nil {
+		return err
+	}
+	if _, err := os.Stat(filepath.Join(o.Dir, badger.KeyRegistryFileName)); errors.Is(err, fs.ErrNotExist) {
+		return fmt.Errorf("%w: %s is missing", metastore.ErrCorrupt, badger.KeyRegistryFileName)
+	} else if err != nil {
+		return err
+	}
+	_, err = badger.OpenKeyRegistry(badger.KeyRegistryOptions{Dir: o.Dir, ReadOnly: true, EncryptionKey: o.EncryptionKey})
+	if errors.Is(err, badger.ErrEncryptionKeyMismatch) {
+		return fmt.Errorf("%w: %w", cipher.ErrAuth, err)
+	}
+	return err
 }
 
 // locked reports whether somebody holds Badger's lock on dir; Badger says so in

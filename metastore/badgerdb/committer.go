@@ -1,6 +1,7 @@
 package badgerdb
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"hash/maphash"
@@ -28,13 +29,14 @@ type committer struct {
 	db     *badger.DB
 	queue  *queue
 	epochs *epochs
-	files  *fileWatch
+	settle func() error // called after each flush, before it is called durable
 
 	pending []*request // taken from the queue, not yet admitted; in order
 	next    *merge     // gathers
 	flying  *merge     // is being flushed; nil if none
 	spare   []*merge
 	landed  chan error  // gets the result of the flight
+	holding bool        // no merge may be launched
 	durable *badger.Txn // reads the state after the last merge that landed
 	last    uint64      // timestamp of the last merge launched
 	failure error       // sticky
@@ -45,23 +47,26 @@ type committer struct {
 	// record of a bucket is a condition of every write into it.
 	versions map[string]uint64
 
+	exclusive chan func() // run between flights
+
 	flushes, transactions, conflicts atomic.Uint64
 	stopped                          chan struct{}
 }
 
-func newCommitter(db *badger.DB, q *queue, e *epochs, files *fileWatch, last uint64) *committer {
+func newCommitter(db *badger.DB, q *queue, e *epochs, settle func() error, last uint64) *committer {
 	seed := maphash.MakeSeed()
 	return &committer{
-		db: db, queue: q, epochs: e, files: files,
-		next:     newMerge(seed),
-		spare:    []*merge{newMerge(seed), newMerge(seed)},
-		landed:   make(chan error, 1),
-		durable:  e.advance(last),
-		last:     last,
-		maxSize:  min(maxMergeSize, db.MaxBatchSize()-4*entryOverhead),
-		maxCount: db.MaxBatchCount() - 4, // Badger's marker, the sequence key
-		versions: make(map[string]uint64),
-		stopped:  make(chan struct{}),
+		db: db, queue: q, epochs: e, settle: settle,
+		next:      newMerge(seed),
+		spare:     []*merge{newMerge(seed), newMerge(seed)},
+		landed:    make(chan error, 1),
+		durable:   e.advance(last),
+		last:      last,
+		maxSize:   min(maxMergeSize, db.MaxBatchSize()-4*entryOverhead),
+		maxCount:  db.MaxBatchCount() - 4, // Badger's marker, the sequence key
+		versions:  make(map[string]uint64),
+		exclusive: make(chan func()),
+		stopped:   make(chan struct{}),
 	}
 }
 
@@ -81,6 +86,13 @@ func (c *committer) run() {
 		case <-c.queue.wake:
 		case err := <-c.landed:
 			c.land(err)
+		case fn := <-c.exclusive:
+			c.holding = true
+			if c.flying != nil {
+				c.land(<-c.landed)
+			}
+			fn()
+			c.holding = false
 		}
 	}
 }
@@ -174,7 +186,7 @@ func (c *committer) launch() {
 	// With a callback CommitAt does not wait, and reports every error there.
 	_ = txn.CommitAt(m.timestamp, func(err error) {
 		if err == nil {
-			err = c.files.settle()
+			err = c.settle()
 		}
 		c.landed <- err
 	})
@@ -196,7 +208,7 @@ func (c *committer) land(err error) {
 	c.transactions.Add(uint64(len(m.winners)))
 	c.conflicts.Add(uint64(len(m.losers)))
 	c.gather()
-	if !c.next.empty() {
+	if !c.next.empty() && !c.holding {
 		c.launch()
 	}
 	c.retire(m)
@@ -214,6 +226,39 @@ func (c *committer) retire(m *merge) {
 	m.finish(c.failure)
 	m.reset()
 	c.spare = append(c.spare, m)
+}
+
+// exclusively runs fn in the committer while nothing is being flushed, and
+// returns its error.
+func (c *committer) exclusively(ctx context.Context, fn func() error) error {
+	done := make(chan error, 1)
+	select {
+	case c.exclusive <- func() { done <- fn() }:
+		return <-done
+	case <-c.stopped:
+		return metastore.ErrClosed
+	case <-ctx.Done():
+		return ctx.Err()
+	}
+}
+
+// flushMemtables writes the memtables into tables and these into the level
+// below. Badger has no call for that; but dropping a prefix does it, if there is
+// a key to drop.
+func (c *committer) flushMemtables() error {
+	if c.failure != nil {
+		return c.failure
+	}
+	txn := c.db.NewTransactionAt(c.last, true)
+	defer txn.Discard()
+	if err := txn.Set([]byte(droppedKey), nil); err != nil {
+		return err
+	}
+	c.last++
+	if err := txn.CommitAt(c.last, nil); err != nil {
+		return err
+	}
+	return c.db.DropPrefix([]byte(droppedKey))
 }
 
 // noteVersions keeps the remembered versions true.

@@ -10,9 +10,12 @@ const (
 	escapeByte   = 0
 )
 
-// sequenceKey is written with every merge and has an empty value. No stored
-// key equals it: those with its prefix go on with escapeByte.
+// sequenceKey is written with every merge and has an empty value. No other
+// stored key equals it: those with its prefix go on with escapeByte.
 const sequenceKey = escapePrefix + "\x01sequence"
+
+// droppedKey is there for a moment during a compaction.
+const droppedKey = escapePrefix + "\x01dropped"
 
 // storedKey returns the form in which key is stored; usually that is key.
 func storedKey(key []byte) []byte {

@@ -45,22 +45,14 @@ func newEpochs(db *badger.DB) *epochs {
 func (e *epochs) advance(timestamp uint64) *badger.Txn {
 	next := &epoch{txn: e.db.NewTransactionAt(timestamp, false), timestamp: timestamp}
 	e.mu.Lock()
-	e.live = append(e.live, next)
-	e.trim()
-	oldest := e.live[0].timestamp
-	e.mu.Unlock()
-	e.db.SetDiscardTs(oldest)
-	return next.txn
-}
-
-// trim forgets the oldest epochs as far as nobody reads them.
-func (e *epochs) trim() {
-	n := 0
-	for n < len(e.live)-1 && e.live[n].references == 0 {
-		e.live[n].txn.Discard()
-		n++
+	defer e.mu.Unlock()
+	if n := len(e.live); n > 0 && e.live[n-1].references == 0 {
+		e.live[n-1].txn.Discard()
+		e.live = e.live[:n-1]
 	}
-	e.live = slices.Delete(e.live, 0, n)
+	e.live = append(e.live, next)
+	e.db.SetDiscardTs(e.live[0].timestamp)
+	return next.txn
 }
 
 // acquire references the current epoch.
@@ -86,10 +78,13 @@ func (e *epochs) release(p *epoch) {
 	e.mu.Lock()
 	defer e.mu.Unlock()
 	p.references--
-	if p.references > 0 {
-		return
+	last := len(e.live) - 1
+	if p.references == 0 && p != e.live[last] {
+		p.txn.Discard()
+		i := slices.Index(e.live, p)
+		e.live = slices.Delete(e.live, i, i+1)
+		e.db.SetDiscardTs(e.live[0].timestamp)
 	}
-	e.trim()
 	if e.closed {
 		e.idle.Broadcast()
 	}
