@@ -112,6 +112,13 @@ func startOver(t *testing.T, store *object.Store, change func(*s3api.Options)) *
 	return s
 }
 
+// in gives the server to a subtest.
+func (s *server) in(t *testing.T) *server {
+	other := *s
+	other.t = t
+	return &other
+}
+
 func secrets(accessKey string) (sigv4.Secret, bool) {
 	if accessKey != testAccessKey {
 		return sigv4.Secret{}, false
@@ -153,6 +160,7 @@ type answer struct {
 	status int
 	header http.Header
 	body   []byte
+	closes bool // Connection: close
 }
 
 // errorDoc is what clients read of an error.
@@ -253,7 +261,7 @@ func (s *server) send(req *http.Request) *answer {
 	if err != nil {
 		s.t.Fatalf("%s %s: read answer: %v", req.Method, req.URL, err)
 	}
-	return &answer{status: resp.StatusCode, header: resp.Header, body: body}
+	return &answer{status: resp.StatusCode, header: resp.Header, body: body, closes: resp.Close}
 }
 
 // must sends a request that has to succeed.
