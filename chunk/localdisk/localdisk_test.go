@@ -233,3 +233,28 @@ func TestErrorsNameTheChunk(t *testing.T) {
 		t.Errorf("Open = %v; want the operation and the id", err)
 	}
 }
+
+// TestWriteback: writing to the medium begins in steps, each byte once.
+func TestWriteback(t *testing.T) {
+	t.Parallel()
+	var steps []int
+	v := disktest.NewFaulty(disktest.NewCrash(disktest.Options{}), func(c disktest.Call) *disktest.Fault {
+		if c.Op == disktest.OpWriteback {
+			steps = append(steps, c.Len)
+		}
+		return nil
+	})
+	s := open(t, v)
+	defer s.Close()
+	w, err := s.Create(t.Context(), cipher.NewChunkID())
+	must(t, err)
+	unit := make([]byte, 3<<19)
+	for range 5 {
+		_, err := w.Write(unit)
+		must(t, err)
+	}
+	must(t, w.Commit(t.Context()))
+	if want := []int{3 << 20, 3 << 20}; !slices.Equal(steps, want) {
+		t.Errorf("steps of writeback: %d, want %d", steps, want)
+	}
+}

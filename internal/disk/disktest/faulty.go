@@ -33,7 +33,7 @@ type Call struct {
 	Op   Op
 	Name string // of the file or directory; of a rename the old name; of OpSpace empty
 	N    int    // which call of this Op it is, from 1
-	Len  int    // bytes to write or read
+	Len  int    // bytes to write or read, or to begin writing back
 }
 
 // Fault says what happens in place of a call.
@@ -127,8 +127,8 @@ func (f *Faulty) fault(op Op, name string, n int) *Fault {
 }
 
 // run makes a call that returns an error alone.
-func (f *Faulty) run(op Op, name string, call func() error) error {
-	fault := f.fault(op, name, 0)
+func (f *Faulty) run(op Op, name string, n int, call func() error) error {
+	fault := f.fault(op, name, n)
 	switch {
 	case fault == nil:
 		return call()
@@ -174,12 +174,12 @@ func (f *Faulty) file(op Op, name string, call func(string) (disk.File, error)) 
 
 // Remove implements disk.FS.
 func (f *Faulty) Remove(name string) error {
-	return f.run(OpRemove, name, func() error { return f.inner.Remove(name) })
+	return f.run(OpRemove, name, 0, func() error { return f.inner.Remove(name) })
 }
 
 // Rename implements disk.FS.
 func (f *Faulty) Rename(oldname, newname string) error {
-	return f.run(OpRename, oldname, func() error { return f.inner.Rename(oldname, newname) })
+	return f.run(OpRename, oldname, 0, func() error { return f.inner.Rename(oldname, newname) })
 }
 
 // ReadDir implements disk.FS. A fault strikes after the last entry.
@@ -199,17 +199,17 @@ func (f *Faulty) ReadDir(name string) iter.Seq2[disk.Entry, error] {
 
 // SyncDir implements disk.FS.
 func (f *Faulty) SyncDir(name string) error {
-	return f.run(OpSyncDir, name, func() error { return f.inner.SyncDir(name) })
+	return f.run(OpSyncDir, name, 0, func() error { return f.inner.SyncDir(name) })
 }
 
 // MkdirAll implements disk.Volume.
 func (f *Faulty) MkdirAll(name string) error {
-	return f.run(OpMkdirAll, name, func() error { return f.inner.MkdirAll(name) })
+	return f.run(OpMkdirAll, name, 0, func() error { return f.inner.MkdirAll(name) })
 }
 
 // Space implements disk.Volume.
 func (f *Faulty) Space() (sp disk.Space, err error) {
-	err = f.run(OpSpace, "", func() error {
+	err = f.run(OpSpace, "", 0, func() error {
 		sp, err = f.inner.Space()
 		return err
 	})

@@ -49,7 +49,7 @@ func (f *faultyFile) ReadAt(p []byte, off int64) (int, error) {
 // Sync implements disk.File.
 func (f *faultyFile) Sync() error {
 	called := false
-	err := f.fs.run(OpSync, f.name, func() error {
+	err := f.fs.run(OpSync, f.name, 0, func() error {
 		called = true
 		if f.lost.Load() {
 			return nil
@@ -64,7 +64,7 @@ func (f *faultyFile) Sync() error {
 
 // Size implements disk.File.
 func (f *faultyFile) Size() (n int64, err error) {
-	err = f.fs.run(OpSize, f.name, func() error {
+	err = f.fs.run(OpSize, f.name, 0, func() error {
 		n, err = f.inner.Size()
 		return err
 	})
@@ -77,10 +77,10 @@ func (f *faultyFile) Close() error {
 	if err != nil {
 		return err
 	}
-	return f.fs.run(OpClose, f.name, func() error { return nil })
+	return f.fs.run(OpClose, f.name, 0, func() error { return nil })
 }
 
 // StartWriteback implements disk.Writeback.
 func (f *faultyFile) StartWriteback(off, n int64) error {
-	return f.fs.run(OpWriteback, f.name, func() error { return disk.StartWriteback(f.inner, off, n) })
+	return f.fs.run(OpWriteback, f.name, int(n), func() error { return disk.StartWriteback(f.inner, off, n) })
 }
