@@ -1,0 +1,76 @@
+package arch
+
+// graph lists every package of the module and the packages of the module that
+// its code may import. Imports go down only; a package that is not listed has no
+// place in the house. "*" stands for every package that is not a test helper.
+// Tests, and what lies below test/, may import what they need.
+const graph = `
+cmd/coffer               *
+internal/config          internal/home internal/secret internal/disk object s3api s3api/admin fs
+                         kms kms/local kms/storekey kms/vault kms/static chunk/localdisk metastore/badgerdb
+internal/home            internal/secret internal/disk chunk/localdisk metastore/badgerdb kms/local kms/storekey cipher
+internal/secret
+internal/arch
+
+s3api                    object object/checksum s3api/sigv4 s3api/awschunk s3api/s3xml s3api/s3err
+s3api/admin              object kms s3api/sigv4 s3api/s3xml s3api/s3err
+s3api/sigv4              s3api/s3err
+s3api/awschunk           s3api/s3err
+s3api/s3xml              s3api/s3err
+s3api/s3err
+
+fs                       object
+
+object                   object/checksum chunk metastore kms cipher
+object/checksum
+object/objecttest        object chunk chunk/localdisk chunk/memchunk metastore metastore/badgerdb metastore/memdb
+                         kms kms/local kms/kmstest cipher internal/disk internal/disk/disktest
+
+chunk                    cipher internal/disk
+chunk/localdisk          chunk cipher internal/disk
+chunk/memchunk           chunk cipher internal/disk
+chunk/chunktest          chunk cipher internal/disk
+
+metastore                cipher
+metastore/badgerdb       metastore cipher internal/disk
+metastore/memdb          metastore cipher
+metastore/metastoretest  metastore cipher
+
+kms                      cipher
+kms/local                kms cipher internal/disk
+kms/storekey             cipher internal/disk
+kms/vault                kms cipher
+kms/static               kms cipher
+kms/kmstest              kms cipher internal/disk
+
+cipher
+internal/disk
+internal/disk/disktest   internal/disk
+
+bench
+bench/s3load             bench
+`
+
+// confined lists imports from outside the module that have one place, in tests
+// too. What lies below an import counts as the import.
+const confined = `
+crypto/aes                   cipher
+crypto/cipher                cipher
+github.com/dgraph-io/badger  metastore/badgerdb
+github.com/valyala/fasthttp  s3api s3api/admin bench
+github.com/hashicorp/vault   kms/vault
+github.com/hanwen/go-fuse    fs
+`
+
+// apart lists what the code of a room, that is, a package and those below it,
+// never sees. "outside" is everything that is not in the standard library.
+const apart = `
+cipher     outside net/http encoding/xml
+chunk      net/http encoding/xml
+metastore  net/http encoding/xml
+object     net/http encoding/xml
+fs         net/http encoding/xml
+`
+
+// environment is the package that may read the environment.
+const environment = "internal/config"
