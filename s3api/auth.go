@@ -20,10 +20,10 @@ func (s *Server) authenticate(c *call) error {
 	if err != nil {
 		return err
 	}
-	c.ver = ver
 	if !ver.Proven() && c.body.length > s.opts.MaxUnprovenBody {
 		return s3err.Newf(s3err.EntityTooLarge, "A body of this size must be declared in x-amz-content-sha256.")
 	}
+	c.ver = ver
 	return nil
 }
 

@@ -135,6 +135,9 @@ func (s *server) sdk(change ...func(*s3.Options)) *s3.Client {
 		Credentials:  credentials.NewStaticCredentialsProvider(testAccessKey, testSecret, ""),
 		HTTPClient:   s.client,
 		Retryer:      aws.NopRetryer{},
+
+		RequestChecksumCalculation: aws.RequestChecksumCalculationWhenSupported, // the defaults of a loaded configuration
+		ResponseChecksumValidation: aws.ResponseChecksumValidationWhenSupported,
 	}, change...)
 }
 
