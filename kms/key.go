@@ -61,6 +61,7 @@ type KeyInfo struct {
 	Origin      string    // what made the key material, such as "COFFER_LOCAL"
 	Description string
 	Tags        map[string]string
+	MaxAge      time.Duration // of the newest version, after which rotation is due; zero means never
 	Versions    []KeyVersion // ascending by number, never empty; the last one wraps
 	Fault       error        // in ListKeys: why this key cannot serve; then only ID is set beside it
 }

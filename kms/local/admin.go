@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"maps"
 	"slices"
+	"time"
 
 	"coffer/cipher"
 	"coffer/kms"
@@ -176,6 +177,7 @@ func (r *keyRecord) info() kms.KeyInfo {
 	info := kms.KeyInfo{
 		ID: r.id, State: r.state, Created: r.created, DeleteAfter: r.deleteAfter,
 		Origin: r.origin, Description: r.description, Tags: maps.Clone(r.tags),
+		MaxAge: time.Duration(r.maxAge) * time.Second,
 	}
 	for _, v := range r.versions {
 		info.Versions = append(info.Versions, v.info())

@@ -332,6 +332,7 @@ func TestSlowDiskStopsNobody(t *testing.T) {
 	})
 	var wg sync.WaitGroup
 	wg.Go(func() {
+		defer once.Do(func() { close(reached) })
 		if _, err := k.RotateKey(context.Background(), "old"); err != nil {
 			t.Error(err)
 		}

@@ -222,6 +222,46 @@ func TestKeyFileDamaged(t *testing.T) {
 	}
 }
 
+// TestUnlistedFile has a key file that the list does not name, as after a power
+// cut in the middle of a creation: a sound one is taken in, another is left alone.
+func TestUnlistedFile(t *testing.T) {
+	t.Parallel()
+	fsys, key := disktest.NewCrash(disktest.Options{}), keyringKey()
+	k := mustOpen(t, fsys, key)
+	before := get(t, fsys, "keyring/instance")
+	kek, w := mustCreate(t, k, "one")
+	file := "keyring/" + k.files.keyName("one")
+	put(t, fsys, "keyring/instance", before)
+	mustUnwrap(t, mustOpen(t, fsys, key), w, kek)
+	remove(t, fsys, file) // it is listed now, so its loss is seen
+	_, err := mustOpen(t, fsys, key).CreateKey(t.Context(), "one")
+	wantFault(t, err, file, ErrMissing, kms.Crypto, "restore")
+
+	put(t, fsys, "keyring/instance", before)
+	put(t, fsys, file, []byte("nonsense"))
+	k = mustOpen(t, fsys, key)
+	wantFault(t, k.Health(t.Context()), file, ErrDamaged, kms.Crypto, "restore")
+	_, err = k.CreateKey(t.Context(), "one")
+	wantFault(t, err, file, ErrDamaged, kms.Crypto, "restore")
+	if string(get(t, fsys, file)) != "nonsense" {
+		t.Error("the file was replaced")
+	}
+}
+
+// TestLoadedKeyStaysLoaded loses a file between two calls that both wanted to
+// load it.
+func TestLoadedKeyStaysLoaded(t *testing.T) {
+	t.Parallel()
+	fsys := disktest.NewCrash(disktest.Options{})
+	k := mustOpen(t, fsys, keyringKey())
+	kek, w := mustCreate(t, k, "one")
+	remove(t, fsys, "keyring/"+k.files.keyName("one"))
+	if err := k.reload(k.entries["one"]); err != nil {
+		t.Error(err)
+	}
+	mustUnwrap(t, k, w, kek)
+}
+
 // TestEveryBitOfFiles flips each bit of both kinds of file.
 func TestEveryBitOfFiles(t *testing.T) {
 	t.Parallel()

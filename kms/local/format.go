@@ -43,6 +43,7 @@ type keyBody struct {
 	Origin      string            `cbor:"7,keyasint,omitempty"`
 	Description string            `cbor:"8,keyasint,omitempty"`
 	Tags        map[string]string `cbor:"9,keyasint,omitempty"`
+	MaxAge      uint32            `cbor:"10,keyasint,omitempty"`
 }
 
 type versionBody struct {
@@ -156,6 +157,7 @@ type keyRecord struct {
 	origin      string
 	description string
 	tags        map[string]string
+	maxAge      uint32          // seconds; zero means no limit
 	versions    []masterVersion // ascending, never empty
 }
 
@@ -187,7 +189,7 @@ func (r *keyRecord) wipe() {
 func (c codec) encodeKey(r *keyRecord) ([]byte, error) {
 	b := keyBody{
 		ID: r.id, Instance: r.instance[:], State: uint8(r.state), Created: r.created.UnixNano(),
-		Origin: r.origin, Description: r.description, Tags: r.tags,
+		Origin: r.origin, Description: r.description, Tags: r.tags, MaxAge: r.maxAge,
 	}
 	defer b.wipe()
 	if !r.deleteAfter.IsZero() {
@@ -213,7 +215,7 @@ func (c codec) decodeKey(data []byte) (*keyRecord, error) {
 	}
 	r := &keyRecord{
 		id: b.ID, state: kms.State(b.State), created: time.Unix(0, b.Created),
-		origin: b.Origin, description: b.Description, tags: b.Tags,
+		origin: b.Origin, description: b.Description, tags: b.Tags, maxAge: b.MaxAge,
 	}
 	copy(r.instance[:], b.Instance)
 	if b.DeleteAfter != nil {

@@ -24,7 +24,7 @@ func sampleKey() keyBody {
 			{Number: 1, Created: 1, Master: bytes.Repeat([]byte{1}, 32)},
 			{Number: 4, Created: 2, Master: bytes.Repeat([]byte{4}, 32)},
 		},
-		DeleteAfter: &until, Origin: "o", Description: "d", Tags: map[string]string{"a": "b", "": ""},
+		DeleteAfter: &until, Origin: "o", Description: "d", Tags: map[string]string{"a": "b", "": ""}, MaxAge: 60,
 	}
 }
 
@@ -57,6 +57,7 @@ func TestKeyBodyRoundTrip(t *testing.T) {
 	want := kms.KeyInfo{
 		ID: "k", State: kms.StatePendingDeletion, Created: time.Unix(0, -5), DeleteAfter: time.Unix(0, 9),
 		Origin: "o", Description: "d", Tags: map[string]string{"a": "b", "": ""},
+		MaxAge: time.Minute,
 		Versions: []kms.KeyVersion{
 			{Number: 1, Created: time.Unix(0, 1), Fingerprint: fingerprintOf(t, 1)},
 			{Number: 4, Created: time.Unix(0, 2), Fingerprint: fingerprintOf(t, 4)},
