@@ -111,6 +111,9 @@ func TestCapacity(t *testing.T) {
 	if got := free(); got != 40 {
 		t.Errorf("free = %d, want 40", got)
 	}
+	if sp, err := s.Crash().Space(t.Context()); err != nil || sp.Free != 40 {
+		t.Errorf("free after a cut = %d, %v; want 40", sp.Free, err)
+	}
 	if err := w.Abort(); err != nil {
 		t.Fatal(err)
 	}
