@@ -73,6 +73,16 @@ type ReadConditions struct {
 	IfUnmodifiedSince time.Time
 }
 
+// Mode says who provides the key above an object's DataKey.
+type Mode = cipher.Mode
+
+// The modes of server-side encryption.
+const (
+	ModeSSES3  = cipher.ModeSSES3
+	ModeSSEKMS = cipher.ModeSSEKMS
+	ModeSSEC   = cipher.ModeSSEC
+)
+
 // Encryption says how a version is sealed.
 type Encryption struct {
 	Mode  cipher.Mode

@@ -5,7 +5,6 @@ import (
 	"strconv"
 	"time"
 
-	"coffer/cipher"
 	"coffer/object"
 	"coffer/object/checksum"
 	"coffer/s3api/s3xml"
@@ -44,7 +43,7 @@ func (c *call) setObject(info *object.ObjectInfo) {
 }
 
 func (c *call) setEncryption(e object.Encryption) {
-	if e.Mode == cipher.ModeSSES3 {
+	if e.Mode == object.ModeSSES3 {
 		c.set("x-amz-server-side-encryption", "AES256")
 	}
 }
