@@ -4,7 +4,6 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
-	"os"
 	"path/filepath"
 )
 
@@ -23,23 +22,14 @@ func CheckApart(configDir, dataDir string) error {
 	if err != nil {
 		return err
 	}
-	dataInfo, err := os.Stat(data)
-	if err != nil && !errors.Is(err, fs.ErrNotExist) {
+	below, err := filepath.Rel(data, config)
+	if err != nil {
 		return err
 	}
-	for dir := config; ; dir = filepath.Dir(dir) {
-		inside := dir == data
-		if dataInfo != nil && !inside {
-			info, err := os.Stat(dir)
-			inside = err == nil && os.SameFile(info, dataInfo)
-		}
-		if inside {
-			return fmt.Errorf("%w: %s is in %s", ErrInside, configDir, dataDir)
-		}
-		if dir == filepath.Dir(dir) {
-			return nil
-		}
+	if filepath.IsLocal(below) {
+		return fmt.Errorf("%w: %s is in %s", ErrInside, configDir, dataDir)
 	}
+	return nil
 }
 
 // resolve makes a path absolute and follows the links in that part of it which

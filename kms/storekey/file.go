@@ -109,6 +109,11 @@ func Load(o Options) (*File, error) {
 	if f.body, err = f.codec.decode(f.data); err != nil {
 		return nil, fault(err)
 	}
+	// An earlier process may have ended between replacing the file and making
+	// that durable; a slot that is seen gone must not come back.
+	if err := f.fs.SyncDir("."); err != nil {
+		return nil, fault(err)
+	}
 	return f, nil
 }
 

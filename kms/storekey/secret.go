@@ -1,6 +1,7 @@
 package storekey
 
 import (
+	"bytes"
 	"crypto/hkdf"
 	"crypto/rand"
 	"crypto/sha256"
@@ -72,11 +73,12 @@ var (
 // that it is given to wipes it, so each Secret is good for one call.
 type Secret struct{ m *material }
 
-// material is behind a pointer so that all copies of a Secret are wiped at once
-// and fmt finds an address only.
+// material is behind a pointer so that all copies of a Secret are wiped at once,
+// and the bytes are behind another, because fmt, which prints unexported fields
+// without asking their methods, follows the first one for some verbs.
 type material struct {
 	kind  Kind
-	bytes []byte
+	bytes *[]byte
 }
 
 // KeyFileSecret makes a Secret of a copy of a key file's content.
@@ -99,7 +101,8 @@ func newSecret(kind Kind, content []byte, lowest, highest int) (Secret, error) {
 	if n := len(content); n < lowest || n > highest {
 		return Secret{}, fmt.Errorf("%w: %v of %d bytes, must be %d to %d", ErrSecret, kind, n, lowest, highest)
 	}
-	return Secret{&material{kind: kind, bytes: append([]byte(nil), content...)}}, nil
+	own := bytes.Clone(content)
+	return Secret{&material{kind: kind, bytes: &own}}, nil
 }
 
 // NewKeyFile returns content for a new key file: 32 random bytes as a line of
@@ -122,14 +125,14 @@ func (s Secret) Kind() Kind {
 // Wipe overwrites the secret. It may be called more than once.
 func (s Secret) Wipe() {
 	if s.m != nil {
-		clear(s.m.bytes)
-		s.m.bytes = nil
+		clear(*s.m.bytes)
+		*s.m.bytes = nil
 	}
 }
 
 // usable reports whether the secret was set and not wiped.
 func (s Secret) usable() error {
-	if s.m == nil || len(s.m.bytes) == 0 {
+	if s.m == nil || len(*s.m.bytes) == 0 {
 		return fmt.Errorf("%w: not set or used before", ErrSecret)
 	}
 	return nil
@@ -145,10 +148,10 @@ func (s Secret) slotKey(salt []byte, cost Cost) (*cipher.Subkey, error) {
 		if err := cost.Validate(); err != nil {
 			return nil, err
 		}
-		raw = argon2.IDKey(s.m.bytes, salt, cost.Passes, cost.MemoryKiB, cost.Lanes, cipher.KeySize)
+		raw = argon2.IDKey(*s.m.bytes, salt, cost.Passes, cost.MemoryKiB, cost.Lanes, cipher.KeySize)
 	} else {
 		var err error
-		if raw, err = hkdf.Key(sha256.New, s.m.bytes, salt, infoKeyFile, cipher.KeySize); err != nil {
+		if raw, err = hkdf.Key(sha256.New, *s.m.bytes, salt, infoKeyFile, cipher.KeySize); err != nil {
 			return nil, err
 		}
 	}
