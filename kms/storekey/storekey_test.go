@@ -238,8 +238,8 @@ func TestSlotOperationsRefused(t *testing.T) {
 	t.Parallel()
 	wiped := secret(t, Passphrase, "p")
 	wiped.Wipe()
-	sound := func() NewSlot { return NewSlot{Secret: secret(t, Passphrase, "new"), Cost: cheap()} }
-	with := func(change func(*NewSlot)) NewSlot { s := sound(); change(&s); return s }
+	sound := func() NewSlot { return newSlot(t, func(*NewSlot) {}) }
+	with := func(change func(*NewSlot)) NewSlot { return newSlot(t, change) }
 	tests := []struct {
 		name string
 		do   func(f *File, key *cipher.StoreKey) error
@@ -285,17 +285,31 @@ func TestSlotOperationsRefused(t *testing.T) {
 			t.Parallel()
 			fsys := disktest.NewCrash(disktest.Options{})
 			f, key := mustCreate(t, fsys)
-			before, slots := contents(t, fsys), f.Slots()
-			if err := tt.do(f, key); !errors.Is(err, tt.want) {
-				t.Errorf("got %v, want %v", err, tt.want)
-			}
-			if !bytes.Equal(before, contents(t, fsys)) || !cmp.Equal(slots, f.Slots()) {
-				t.Error("a refused operation changed something")
-			}
-			if _, err := f.Unlock(secret(t, Passphrase, "first")); err != nil {
-				t.Error(err)
-			}
+			wantNothingChanged(t, fsys, f, func() {
+				if err := tt.do(f, key); !errors.Is(err, tt.want) {
+					t.Errorf("got %v, want %v", err, tt.want)
+				}
+			})
 		})
+	}
+}
+
+func newSlot(t testing.TB, change func(*NewSlot)) NewSlot {
+	s := NewSlot{Secret: secret(t, Passphrase, "new"), Cost: cheap()}
+	change(&s)
+	return s
+}
+
+// wantNothingChanged compares the file and what is in memory.
+func wantNothingChanged(t testing.TB, fsys disk.FS, f *File, do func()) {
+	t.Helper()
+	before, slots := contents(t, fsys), f.Slots()
+	do()
+	if !bytes.Equal(before, contents(t, fsys)) || !cmp.Equal(slots, f.Slots()) {
+		t.Error("a refused operation changed something")
+	}
+	if _, err := f.Unlock(secret(t, Passphrase, "first")); err != nil {
+		t.Error(err)
 	}
 }
 
