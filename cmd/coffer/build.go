@@ -1,0 +1,152 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+
+	"coffer/chunk"
+	"coffer/chunk/localdisk"
+	"coffer/cipher"
+	"coffer/internal/config"
+	"coffer/internal/home"
+	"coffer/kms"
+	"coffer/kms/local"
+	"coffer/metastore"
+	"coffer/metastore/badgerdb"
+	"coffer/object"
+	"coffer/s3api"
+	"coffer/s3api/sigv4"
+)
+
+// house is everything that runs below the listener. What was opened last is
+// closed first.
+type house struct {
+	home   *home.Home
+	server *s3api.Server
+	log    *slog.Logger
+
+	closers []closer
+}
+
+type closer struct {
+	name  string
+	close func() error
+}
+
+// build opens the store and makes the server. When it fails, everything that it
+// opened is closed.
+func build(ctx context.Context, cfg *config.Config, log *slog.Logger) (_ *house, err error) {
+	h := &house{log: log}
+	defer func() {
+		if err != nil {
+			err = errors.Join(err, h.close())
+		}
+	}()
+	if h.home, err = home.Open(cfg.Home); err != nil {
+		return nil, err
+	}
+	h.opened("home", h.home.Close)
+	keyring, err := h.openKeyring(ctx)
+	if err != nil {
+		return nil, err
+	}
+	chunks, err := localdisk.Open(ctx, localdisk.Options{FS: h.home.Data})
+	if err != nil {
+		return nil, err
+	}
+	h.opened("chunks", chunks.Close)
+	meta, reserve, err := h.openMeta(ctx, cfg.Metastore)
+	if err != nil {
+		return nil, err
+	}
+	store, err := h.openStore(ctx, keyring, chunks, meta, reserve)
+	if err != nil {
+		return nil, err
+	}
+	h.server, err = newServer(cfg.Server, store, h.home.Root, log)
+	return h, err
+}
+
+func (h *house) opened(name string, close func() error) {
+	h.closers = append(h.closers, closer{name, close})
+}
+
+// close stops what build opened, in the opposite order.
+func (h *house) close() error {
+	var errs []error
+	for len(h.closers) > 0 {
+		last := h.closers[len(h.closers)-1]
+		h.closers = h.closers[:len(h.closers)-1]
+		if err := last.close(); err != nil {
+			errs = append(errs, fmt.Errorf("close %s: %w", last.name, err))
+		}
+	}
+	return errors.Join(errs...)
+}
+
+// openKeyring opens the built-in keyring, and makes it, with the key that wraps
+// the KEKs of buckets, while nothing is stored yet.
+func (h *house) openKeyring(ctx context.Context) (*local.Keyring, error) {
+	key := h.home.Key.Derive(cipher.LabelKeyring)
+	defer key.Wipe()
+	keyring, err := local.Open(ctx, local.Options{FS: h.home.Config, Key: key, MustExist: h.home.Stored})
+	if err != nil {
+		return nil, err
+	}
+	h.opened("keyring", keyring.Close)
+	if !h.home.Stored {
+		if _, err := keyring.CreateKey(ctx, object.DefaultKeyID); err != nil && !errors.Is(err, kms.AlreadyExists) {
+			return nil, err
+		}
+	}
+	if err := keyring.Health(ctx); err != nil {
+		h.log.Error("the keyring is damaged; objects under the keys concerned cannot be read or written", "error", err)
+	}
+	return keyring, nil
+}
+
+// openMeta opens the metastore. The function tells how much of the disk it
+// must find free.
+func (h *house) openMeta(ctx context.Context, cfg config.Metastore) (*metastore.DB, func() uint64, error) {
+	key := h.home.Key.Derive(cipher.LabelBadger)
+	defer key.Wipe()
+	driver, err := badgerdb.Open(ctx, badgerdb.Options{
+		Dir: h.home.Places.Meta(), EncryptionKey: key, MemoryMiB: cfg.MemoryMiB, Logger: h.log,
+	})
+	if errors.Is(err, metastore.ErrLocked) {
+		err = fmt.Errorf("%w: %w", &home.InUseError{Dir: h.home.Places.Data}, err)
+	}
+	if err != nil {
+		return nil, nil, err
+	}
+	h.opened("metastore", driver.Close)
+	values := h.home.Key.Derive(cipher.LabelValues)
+	defer values.Wipe()
+	return metastore.New(driver, cipher.NewBox(values)), driver.Reserve, nil
+}
+
+func (h *house) openStore(ctx context.Context, keyring kms.Backend, chunks chunk.Store, meta *metastore.DB, reserve func() uint64) (*object.Store, error) {
+	store, err := object.Open(ctx, object.Options{
+		Meta: meta, Chunks: chunks, Keyring: keyring, KeyID: object.DefaultKeyID, StoreID: h.home.StoreID,
+		Logger: h.log, MetaReserve: reserve,
+	})
+	if err != nil {
+		return nil, err
+	}
+	h.opened("engine", store.Close)
+	return store, nil
+}
+
+func newServer(cfg config.Server, store *object.Store, root home.Credentials, log *slog.Logger) (*s3api.Server, error) {
+	secret := sigv4.NewSecret(string(root.Password.Expose()))
+	return s3api.New(s3api.Options{
+		Store:       store,
+		Secrets:     func(accessKey string) (sigv4.Secret, bool) { return secret, accessKey == root.User },
+		Region:      cfg.Region,
+		Domains:     cfg.Domains,
+		TLSCertFile: cfg.TLSCert, TLSKeyFile: cfg.TLSKey,
+		Logger: log,
+	})
+}

@@ -1,0 +1,229 @@
+package main
+
+import (
+	"crypto/ecdsa"
+	"crypto/elliptic"
+	"crypto/rand"
+	"crypto/tls"
+	"crypto/x509"
+	"encoding/pem"
+	"fmt"
+	"io"
+	"math/big"
+	"net"
+	"net/http"
+	"os"
+	"path/filepath"
+	"strconv"
+	"strings"
+	"syscall"
+	"testing"
+	"time"
+
+	"github.com/rogpeppe/go-internal/testscript"
+)
+
+// patience is how long a script waits for what another process is to do.
+const patience = 30 * time.Second
+
+// scriptLimit is how long all scripts may take together.
+const scriptLimit = 4 * time.Minute
+
+func TestMain(m *testing.M) {
+	testscript.Main(m, map[string]func(){"coffer": main, "s3": s3Main})
+}
+
+// TestScripts runs the scripts of testdata/script. Each has a HOME and two free
+// addresses of its own, ADDR, on which coffer serves unless told otherwise, and
+// OTHER. Beside coffer there is the program s3 (client_test.go).
+func TestScripts(t *testing.T) {
+	t.Parallel()
+	testscript.Run(t, testscript.Params{
+		Dir:                 filepath.Join("testdata", "script"),
+		RequireExplicitExec: true,
+		RequireUniqueNames:  true,
+		Deadline:            time.Now().Add(scriptLimit), // a serve that should have failed runs for ever
+		Setup: func(env *testscript.Env) error {
+			addr, other, err := freeAddresses()
+			env.Setenv("ADDR", addr)
+			env.Setenv("OTHER", other)
+			env.Setenv("COFFER_LISTEN", addr)
+			env.Setenv("HOME", filepath.Join(env.WorkDir, "home"))
+			env.Setenv("ETC", filepath.Join(env.WorkDir, "home", ".config", "coffer"))
+			env.Setenv("VAR", filepath.Join(env.WorkDir, "home", ".local", "share", "coffer"))
+			return err
+		},
+		Cmds: map[string]func(*testscript.TestScript, bool, []string){
+			"await":       cmdAwait,
+			"get":         cmdGet,
+			"refused":     cmdRefused,
+			"appears":     cmdAppears,
+			"signal":      cmdSignal,
+			"mode":        cmdMode,
+			"hides":       cmdHides,
+			"certificate": cmdCertificate,
+			"overwrite":   cmdOverwrite,
+		},
+	})
+}
+
+// freeAddresses finds two addresses that nobody listens on at the moment.
+func freeAddresses() (string, string, error) {
+	a, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		return "", "", err
+	}
+	defer a.Close()
+	b, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		return "", "", err
+	}
+	defer b.Close()
+	return a.Addr().String(), b.Addr().String(), nil
+}
+
+// status gets a URL without authentication, and without looking at the server's
+// certificate.
+func status(url string) (int, error) {
+	client := &http.Client{
+		Timeout: 5 * time.Second,
+		Transport: &http.Transport{
+			DisableKeepAlives: true,
+			TLSClientConfig:   &tls.Config{InsecureSkipVerify: true}, // the server makes it up as it goes
+		},
+	}
+	resp, err := client.Get(url)
+	if err != nil {
+		return 0, err
+	}
+	defer resp.Body.Close()
+	_, err = io.Copy(io.Discard, resp.Body)
+	return resp.StatusCode, err
+}
+
+// poll tries until fn gives nil.
+func poll(ts *testscript.TestScript, fn func() error) {
+	deadline := time.Now().Add(patience)
+	for {
+		err := fn()
+		if err == nil {
+			return
+		}
+		if time.Now().After(deadline) {
+			ts.Fatalf("gave up: %v", err)
+		}
+		time.Sleep(20 * time.Millisecond)
+	}
+}
+
+// await [URL]: wait until the server is ready.
+func cmdAwait(ts *testscript.TestScript, neg bool, args []string) {
+	url := "http://" + ts.Getenv("ADDR") + "/health/ready"
+	if len(args) == 1 {
+		url = args[0]
+	}
+	poll(ts, func() error {
+		code, err := status(url)
+		if err == nil && code != http.StatusOK {
+			err = fmt.Errorf("%s answers %d", url, code)
+		}
+		return err
+	})
+}
+
+// get STATUS URL: an anonymous GET is answered with the status.
+func cmdGet(ts *testscript.TestScript, neg bool, args []string) {
+	want, err := strconv.Atoi(args[0])
+	ts.Check(err)
+	got, err := status(args[1])
+	ts.Check(err)
+	if got != want {
+		ts.Fatalf("GET %s: %d, want %d", args[1], got, want)
+	}
+}
+
+// refused ADDRESS: wait until nobody takes connections there.
+func cmdRefused(ts *testscript.TestScript, neg bool, args []string) {
+	poll(ts, func() error {
+		conn, err := net.Dial("tcp", args[0])
+		if err != nil {
+			return nil
+		}
+		return fmt.Errorf("%s takes connections: %v", args[0], conn.Close())
+	})
+}
+
+// appears FILE: wait until there is a file.
+func cmdAppears(ts *testscript.TestScript, neg bool, args []string) {
+	poll(ts, func() error {
+		_, err := os.Stat(ts.MkAbs(args[0]))
+		return err
+	})
+}
+
+// signal TERM|INT: send a signal to every coffer in the background.
+func cmdSignal(ts *testscript.TestScript, neg bool, args []string) {
+	signals := map[string]os.Signal{"TERM": syscall.SIGTERM, "INT": os.Interrupt}
+	sent := 0
+	for _, cmd := range ts.BackgroundCmds() {
+		if filepath.Base(cmd.Path) == "coffer" {
+			ts.Check(cmd.Process.Signal(signals[args[0]]))
+			sent++
+		}
+	}
+	if sent == 0 {
+		ts.Fatalf("no coffer runs in the background")
+	}
+}
+
+// mode MODE FILE…: each file has the permissions.
+func cmdMode(ts *testscript.TestScript, neg bool, args []string) {
+	for _, name := range args[1:] {
+		info, err := os.Stat(ts.MkAbs(name))
+		ts.Check(err)
+		if got := fmt.Sprintf("%04o", info.Mode().Perm()); got != args[0] {
+			ts.Fatalf("%s has mode %s, want %s", name, got, args[0])
+		}
+	}
+}
+
+// hides FILE…: none holds a secret of the store in ETC. stdout and stderr are
+// those of the last command.
+func cmdHides(ts *testscript.TestScript, neg bool, args []string) {
+	secrets := []string{strings.TrimSpace(ts.ReadFile(filepath.Join(ts.Getenv("ETC"), "unlock.key")))}
+	for line := range strings.Lines(ts.ReadFile(filepath.Join(ts.Getenv("ETC"), "root.credentials"))) {
+		if name, value, ok := strings.Cut(line, " = "); ok && strings.Contains(name, "secret") {
+			secrets = append(secrets, strings.TrimSpace(value))
+		}
+	}
+	if len(secrets) != 2 {
+		ts.Fatalf("%d secrets to look for", len(secrets))
+	}
+	for _, name := range args {
+		for _, secret := range secrets {
+			if strings.Contains(ts.ReadFile(name), secret) {
+				ts.Fatalf("%s holds a secret", name)
+			}
+		}
+	}
+}
+
+// certificate CERT KEY: make a self-signed certificate for 127.0.0.1.
+func cmdCertificate(ts *testscript.TestScript, neg bool, args []string) {
+	key, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
+	ts.Check(err)
+	template := &x509.Certificate{
+		SerialNumber: big.NewInt(1), NotAfter: time.Now().Add(time.Hour), IPAddresses: []net.IP{net.IPv4(127, 0, 0, 1)},
+	}
+	der, err := x509.CreateCertificate(rand.Reader, template, template, key.Public(), key)
+	ts.Check(err)
+	keyDER, err := x509.MarshalPKCS8PrivateKey(key)
+	ts.Check(err)
+	ts.Check(os.WriteFile(ts.MkAbs(args[0]), pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE", Bytes: der}), 0o600))
+	ts.Check(os.WriteFile(ts.MkAbs(args[1]), pem.EncodeToMemory(&pem.Block{Type: "PRIVATE KEY", Bytes: keyDER}), 0o600))
+}
+
+// overwrite FILE WORDS…: give a file new content.
+func cmdOverwrite(ts *testscript.TestScript, neg bool, args []string) {
+	ts.Check(os.WriteFile(ts.MkAbs(args[0]), []byte(strings.Join(args[1:], " ")+"\n"), 0o600))
+}
