@@ -61,6 +61,7 @@ func chunkRefusals() []refusal {
 		{"data behind the end", all, func(w string) string { return w + "x" }, s3err.InvalidRequest},
 		{"CRLF behind the end", all, func(w string) string { return w + "\r\n" }, s3err.InvalidRequest},
 		{"a second end", unsigned, func(w string) string { return w + "0\r\n\r\n" }, s3err.InvalidRequest},
+		{"a line in place of the last CRLF", all[:2], func(w string) string { return w[:len(w)-2] + "a:b\r\n" }, s3err.InvalidRequest},
 		{"a line where the end should be", all[:1], func(w string) string { return w[:len(w)-2] + "a:b\r\n\r\n" }, s3err.InvalidRequest},
 	}
 }

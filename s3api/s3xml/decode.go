@@ -96,18 +96,18 @@ func (s *scanner) children(each func(name string) error) error {
 
 // leaf reads the text of the current element, which has no children.
 func (s *scanner) leaf() (string, error) {
-	text := ""
+	var text strings.Builder
 	for {
 		t, err := s.next()
 		switch {
 		case err != nil:
 			return "", err
 		case t.kind == tokenEnd:
-			return text, nil
+			return text.String(), nil
 		case t.kind != tokenText:
-			return "", s.malformed("element inside text")
+			return "", s.malformed("element inside text, or no end")
 		}
-		text += t.text
+		text.WriteString(t.text)
 	}
 }
 

@@ -46,9 +46,12 @@
 // would normalise them.
 //
 // Reading accepts the same references, and the characters themselves, because
-// botocore sends them so; that is why the reader is not encoding/xml, which
-// refuses both. It is a small one of its own, held against encoding/xml by a
-// fuzz test.
+// botocore sends them so. CR is not made LF either, as XML would have it (and S3
+// does, so that there a DeleteObjects of botocore for "a\r" deletes "a\n"): a key
+// is what was sent. Amazon S3 refuses the other characters (boto/boto3#2005), so
+// that such objects can be deleted one by one only. This is why the reader is not
+// encoding/xml. It is a small one of its own, held against encoding/xml by a fuzz
+// test.
 //
 // Everything here is safe for concurrent use as plain data is.
 //

@@ -130,7 +130,7 @@ func (d *CompleteMultipartUpload) read(s *scanner) error {
 
 func (d *CompleteMultipartUpload) readPart(s *scanner) error {
 	var p CompletePart
-	var number string
+	var number, unsupported string
 	err := s.fields(func(name string) *string {
 		switch name {
 		case "PartNumber":
@@ -147,11 +147,16 @@ func (d *CompleteMultipartUpload) readPart(s *scanner) error {
 			return &p.Checksums.SHA1
 		case "ChecksumSHA256":
 			return &p.Checksums.SHA256
+		case "ChecksumMD5", "ChecksumSHA512", "ChecksumXXHASH64", "ChecksumXXHASH3", "ChecksumXXHASH128":
+			return &unsupported
 		}
 		return nil
 	})
-	if err != nil {
+	switch {
+	case err != nil:
 		return err
+	case unsupported != "":
+		return s3err.New(s3err.NotImplemented)
 	}
 	n, err := s.integer(number)
 	if err != nil || n > 1<<31-1 || p.ETag == "" {

@@ -111,7 +111,7 @@ func (s *scanner) scanCDATA() (token, error) {
 		return token{}, s.malformed("CDATA without end")
 	}
 	s.pos += len("<![CDATA[") + end + len("]]>")
-	return token{kind: tokenText, text: normalizeNewlines(string(body[:end]))}, nil
+	return token{kind: tokenText, text: string(body[:end])}, nil
 }
 
 func (s *scanner) scanEnd() (token, error) {
@@ -187,10 +187,21 @@ func (s *scanner) scanName() (string, error) {
 	for s.pos < len(s.src) && isNameByte(s.src[s.pos], s.pos == start) {
 		s.pos++
 	}
-	if s.pos == start {
-		return "", s.malformed("name expected")
+	name := s.src[start:s.pos]
+	if len(name) == 0 || len(name) > maxName {
+		return "", s.malformed("no name, or too long a name")
 	}
-	return string(s.src[start:s.pos]), nil
+	if _, local, ok := bytes.Cut(name, []byte(":")); ok && !isLocalName(local) || name[0] == ':' {
+		return "", s.malformed("bad namespace prefix")
+	}
+	return string(name), nil
+}
+
+const maxName = 128 // bytes
+
+// isLocalName reports whether the part behind a prefix is a name by itself.
+func isLocalName(local []byte) bool {
+	return len(local) > 0 && isNameByte(local[0], true) && bytes.IndexByte(local, ':') < 0
 }
 
 func isNameByte(c byte, first bool) bool {
@@ -219,10 +230,11 @@ func (s *scanner) scanText() (token, error) {
 	return token{kind: tokenText, text: text}, nil
 }
 
-// unescape resolves character references and the five entities of XML.
+// unescape resolves character references and the five entities of XML. CR and
+// CR LF stay what they are.
 func (s *scanner) unescape(raw []byte) (string, error) {
 	if bytes.IndexByte(raw, '&') < 0 {
-		return normalizeNewlines(string(raw)), nil
+		return string(raw), nil
 	}
 	var b strings.Builder
 	for len(raw) > 0 {
@@ -230,7 +242,7 @@ func (s *scanner) unescape(raw []byte) (string, error) {
 		if amp < 0 {
 			amp = len(raw)
 		}
-		b.WriteString(normalizeNewlines(string(raw[:amp])))
+		b.Write(raw[:amp])
 		if raw = raw[amp:]; len(raw) == 0 {
 			break
 		}
@@ -278,15 +290,6 @@ func resolve(name string) (rune, bool) {
 		return 0, false
 	}
 	return rune(n), true
-}
-
-// normalizeNewlines makes CR LF and CR one LF (XML 1.0, 2.11); a CR that is meant
-// comes as a reference.
-func normalizeNewlines(s string) string {
-	if strings.IndexByte(s, '\r') < 0 {
-		return s
-	}
-	return strings.ReplaceAll(strings.ReplaceAll(s, "\r\n", "\n"), "\r", "\n")
 }
 
 func (s *scanner) skipSpace() bool {
