@@ -45,7 +45,7 @@ func (s *Server) listBuckets(ctx context.Context, c *call) error {
 }
 
 func (s *Server) createBucket(ctx context.Context, c *call) error {
-	body, err := c.document(digestOptional)
+	body, err := c.document(digestOptional, maxConfigDocument)
 	if err != nil {
 		return err
 	}

@@ -14,7 +14,7 @@ import (
 )
 
 // maxHeaderBytes bounds request line and headers together. S3 allows 8 KiB of headers; a presigned URL comes on top.
-const maxHeaderBytes = 32 << 10
+const maxHeaderBytes = 16 << 10
 
 // call is one request, copied out of fasthttp's memory, and what has been found out about it.
 type call struct {

@@ -9,7 +9,7 @@ import (
 )
 
 func (s *Server) deleteObjects(ctx context.Context, c *call) error {
-	body, err := c.document(digestRequired)
+	body, err := c.document(digestRequired, maxDeleteDocument)
 	if err != nil {
 		return err
 	}

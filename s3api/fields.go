@@ -1,7 +1,9 @@
 package s3api
 
 import (
+	"maps"
 	"mime"
+	"slices"
 	"strings"
 	"unicode/utf8"
 
@@ -12,7 +14,8 @@ import (
 // checkFields refuses header fields that ask for what this server does not do, wherever they stand, and those whose
 // value is not one that S3 knows. It is one place, so that no operation can forget it.
 func (s *Server) checkFields(c *call) error {
-	for name, value := range c.fields {
+	for _, name := range slices.Sorted(maps.Keys(c.fields)) { // the same fault first each time
+		value := c.fields[name]
 		if !printable(value) {
 			return invalidArgument(name, "", "The value of %s has control characters.", name)
 		}

@@ -311,3 +311,7 @@ func escape(path string) string {
 	}
 	return b.String()
 }
+
+func listAll(bucket string) object.ListRequest {
+	return object.ListRequest{Bucket: bucket, Max: object.MaxListKeys}
+}

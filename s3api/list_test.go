@@ -152,7 +152,9 @@ func TestListParameters(t *testing.T) {
 	s.bucket("bucket")
 	s.put("/bucket/"+escape("a b&c"), "x")
 	s.must(request{method: "PUT", target: "/bucket/sum", body: []byte("x"), header: map[string]string{"x-amz-checksum-crc32": crcOf([]byte("x"))}})
-	get := func(query string) string { return string(s.must(request{method: "GET", target: "/bucket?" + query}).body) }
+	get := func(query string) string {
+		return string(s.must(request{method: "GET", target: "/bucket?" + query}).body)
+	}
 	for _, tc := range []struct {
 		query    string
 		has, not []string

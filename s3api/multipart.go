@@ -98,7 +98,7 @@ func (c *call) completeRequest() (object.CompleteRequest, error) {
 	req := object.CompleteRequest{
 		Bucket: c.bucket, Key: c.key, UploadID: c.param("uploadId"), Size: -1, If: c.writeConditions(),
 	}
-	body, err := c.document(digestOfObject)
+	body, err := c.document(digestOfObject, maxCompleteDocument)
 	if err != nil {
 		return req, err
 	}

@@ -212,8 +212,13 @@ func (c *call) checkSDKAlgorithm(sent checksum.Algorithm) error {
 	return nil
 }
 
-// maxDocumentBytes bounds request documents before their own limits are looked at.
-const maxDocumentBytes = 8 << 20
+// Bounds of request documents, in bytes. Their parsers have limits of their own; these bound what is kept in memory.
+const (
+	maxDeleteDocument   = 8 << 20 // 1,000 keys of 1,024 bytes, escaped
+	maxCompleteDocument = 4 << 20 // 10,000 parts
+	maxConfigDocument   = 64 << 10
+	maxUnprovenDocument = 1 << 20 // of whoever has not proven to be anybody
+)
 
 // documentDigest says what the digests of a request with a document are about.
 type documentDigest uint8
@@ -226,7 +231,7 @@ const (
 
 // document reads the whole body of a request that carries XML, so that it is proven and its digests are checked
 // before a word of it is acted on.
-func (c *call) document(about documentDigest) (*bytes.Reader, error) {
+func (c *call) document(about documentDigest, limit int64) (*bytes.Reader, error) {
 	p, err := c.openPayload()
 	if err != nil {
 		return nil, err
@@ -243,12 +248,15 @@ func (c *call) document(about documentDigest) (*bytes.Reader, error) {
 	if about == digestRequired && d.MD5 == nil && d.Algorithm == 0 {
 		return nil, s3err.Newf(s3err.InvalidRequest, "Missing required header for this request: Content-MD5 OR x-amz-checksum-*")
 	}
-	b, err := io.ReadAll(io.LimitReader(p, maxDocumentBytes+1))
+	if !c.ver.Proven() {
+		limit = min(limit, maxUnprovenDocument)
+	}
+	b, err := io.ReadAll(io.LimitReader(p, limit+1))
 	switch {
 	case err != nil:
 		return nil, err
-	case len(b) > maxDocumentBytes:
-		return nil, s3err.New(s3err.MaxMessageLengthExceeded).With("MaxMessageLengthBytes", strconv.Itoa(maxDocumentBytes))
+	case int64(len(b)) > limit:
+		return nil, s3err.New(s3err.MaxMessageLengthExceeded).With("MaxMessageLengthBytes", strconv.FormatInt(limit, 10))
 	case p.size >= 0 && int64(len(b)) != p.size:
 		return nil, s3err.New(s3err.IncompleteBody)
 	}
