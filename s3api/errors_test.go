@@ -95,6 +95,8 @@ func TestErrorCodes(t *testing.T) {
 		{"document's SHA-256 differs", request{method: "POST", target: "/bucket/big?uploadId=" + f.upload, body: f.complete("1", f.bigTag), hash: strings.Repeat("0", 64)}, "", 400, "XAmzContentSHA256Mismatch", "/bucket/big"},
 		{"body ends early", request{method: "PUT", target: "/bucket/k", hash: "UNSIGNED-PAYLOAD"}, "Content-Length: 10\r\n\r\nhello", 400, "IncompleteBody", "/bucket/k"},
 		{"large body ends early", request{method: "PUT", target: "/bucket/k", hash: "UNSIGNED-PAYLOAD"}, "Content-Length: 1000000\r\n\r\n" + strings.Repeat("x", 900_000), 400, "IncompleteBody", "/bucket/k"},
+		{"body that is to prove the request ends early", request{method: "PUT", target: "/bucket/k", hash: "none"}, "Content-Length: 10\r\n\r\nhello", 400, "IncompleteBody", "/bucket/k"},
+		{"chunked document ends between chunks", request{method: "PUT", target: "/cut-off", hash: "UNSIGNED-PAYLOAD"}, "Transfer-Encoding: chunked\r\n\r\n", 400, "IncompleteBody", "/cut-off"},
 		{"document ends early", request{method: "POST", target: "/bucket/big?uploadId=" + f.upload, hash: "UNSIGNED-PAYLOAD"}, "Content-Length: 300\r\n\r\n" + string(f.complete("1", f.bigTag)), 400, "IncompleteBody", "/bucket/big"},
 		{"aws-chunked ends early", request{method: "PUT", target: "/bucket/k", hash: "STREAMING-UNSIGNED-PAYLOAD-TRAILER", header: h{"x-amz-decoded-content-length": "10"}}, "Transfer-Encoding: chunked\r\n\r\na\r\n5\r\nhello\r\n\r\n", 400, "IncompleteBody", "/bucket/k"},
 		{"decoded length is wrong", request{method: "PUT", target: "/bucket/k", hash: "STREAMING-UNSIGNED-PAYLOAD-TRAILER", header: h{"x-amz-decoded-content-length": "6"}, body: []byte("5\r\nhello\r\n0\r\n\r\n")}, "", 400, "IncompleteBody", "/bucket/k"},
@@ -183,6 +185,9 @@ func TestErrorCodes(t *testing.T) {
 		}
 		if a := f.must(request{method: "GET", target: "/bucket/key"}); string(a.body) != "hello" {
 			t.Errorf("the key holds %q", a.body)
+		}
+		if a := f.must(request{method: "GET", target: "/"}); strings.Count(string(a.body), "<Name>") != 1 {
+			t.Errorf("there are other buckets:\n%s", a.body)
 		}
 	})
 }

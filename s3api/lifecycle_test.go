@@ -225,19 +225,20 @@ func TestTimeouts(t *testing.T) {
 	t.Run("slow reader", func(t *testing.T) {
 		t.Parallel()
 		s := s.in(t)
+		s.addr = s.listenNarrow()
 		c := s.dial()
 		if err := c.Conn.(*net.TCPConn).SetReadBuffer(32 << 10); err != nil {
 			t.Fatal(err)
 		}
 		c.write(s.wire(request{method: "GET", target: "/bucket/big"}, ""))
 		var got bytes.Buffer
-		for range 16 {
-			if _, err := io.CopyN(&got, c.r, 200_000); err != nil {
+		for range 30 { // slower than a stall timeout for what the engine writes at once
+			if _, err := io.CopyN(&got, c.r, 40_000); err != nil {
 				t.Fatal(err)
 			}
 			time.Sleep(unit / 2)
 		}
-		if _, err := io.CopyN(&got, c.r, 4<<20-16*200_000); err != nil { // the header is part of it
+		if _, err := io.CopyN(&got, c.r, 4<<20-30*40_000); err != nil { // the header is part of it
 			t.Fatal(err)
 		}
 		if _, body, _ := bytes.Cut(got.Bytes(), []byte("\r\n\r\n")); !bytes.HasPrefix(data, body) {
@@ -258,6 +259,28 @@ func TestTimeouts(t *testing.T) {
 			t.Error("a clean end of part of the object")
 		}
 	})
+}
+
+// narrow is a listener whose connections hold little in the kernel.
+type narrow struct{ net.Listener }
+
+func (l narrow) Accept() (net.Conn, error) {
+	c, err := l.Listener.Accept()
+	if err == nil {
+		err = c.(*net.TCPConn).SetWriteBuffer(16 << 10)
+	}
+	return c, err
+}
+
+// listenNarrow lets the server serve a second port, which Shutdown closes with the first.
+func (s *server) listenNarrow() string {
+	s.t.Helper()
+	ln, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		s.t.Fatal(err)
+	}
+	go s.api.Serve(narrow{ln}) //nolint:errcheck // ends with Shutdown, which the test's end checks
+	return ln.Addr().String()
 }
 
 // TestRequestsWaitForTheirTurn: with one slot, the second request is served behind the first, or refused in the end.
