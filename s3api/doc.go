@@ -29,8 +29,9 @@
 // whatever it looks like: an unknown sub-resource never becomes a PutObject. Other unknown parameters of reads are
 // ignored, as in S3.
 //
-// ACLs are disabled, as in a new bucket of S3: x-amz-acl may say private or bucket-owner-full-control, which is how
-// things are; everything else is AccessControlListNotSupported.
+// ACLs are disabled, as in a new bucket of S3. What a request says about them may be what is so anyway: x-amz-acl
+// private or bucket-owner-full-control, or a policy that gives the owner FULL_CONTROL and nobody else anything, as
+// s3cmd writes it behind each copy. Everything else is AccessControlListNotSupported.
 //
 // # Concurrency and ownership
 //

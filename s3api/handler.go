@@ -250,7 +250,7 @@ func (s *Server) logRequest(c *call) {
 	if c.code != "" {
 		attrs = append(attrs, slog.String("code", string(c.code)))
 	}
-	if c.resp.StatusCode() >= 500 {
+	if c.resp.StatusCode() >= 500 && c.code != s3err.NotImplemented {
 		level = slog.LevelError
 		attrs = append(attrs, slog.String("cause", describe(c.cause)))
 	}

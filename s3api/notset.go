@@ -42,10 +42,6 @@ func (s *Server) bucketSetting(ctx context.Context, c *call, doc s3xml.Document)
 	return nil
 }
 
-func (s *Server) getBucketACL(ctx context.Context, c *call) error {
-	return s.bucketSetting(ctx, c, &s3xml.AccessControlPolicy{Owner: s.owner})
-}
-
 func (s *Server) getEncryption(ctx context.Context, c *call) error {
 	return s.bucketSetting(ctx, c, &s3xml.ServerSideEncryptionConfiguration{
 		Rules: []s3xml.EncryptionRule{{SSEAlgorithm: "AES256"}},
@@ -72,23 +68,10 @@ func (s *Server) getAccelerate(ctx context.Context, c *call) error {
 	return s.bucketSetting(ctx, c, s3xml.AccelerateConfiguration)
 }
 
-func (s *Server) getObjectACL(ctx context.Context, c *call) error {
-	if _, err := s.headKey(ctx, c); err != nil {
-		return err
-	}
-	c.xml(&s3xml.AccessControlPolicy{Owner: s.owner})
-	return nil
-}
-
 func (s *Server) getObjectTagging(ctx context.Context, c *call) error {
 	if _, err := s.headKey(ctx, c); err != nil {
 		return err
 	}
 	c.xml(&s3xml.Tagging{})
 	return nil
-}
-
-// putACL refuses: ACLs are disabled.
-func (s *Server) putACL(context.Context, *call) error {
-	return s3err.New(s3err.AccessControlListNotSupported)
 }

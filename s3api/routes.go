@@ -46,7 +46,7 @@ var routes = []route{
 	{kind: service, method: "GET", op: "ListBuckets", handle: (*Server).listBuckets, anyRegion: true,
 		params: []string{"prefix", "max-buckets", "continuation-token", "bucket-region"}},
 
-	{kind: bucketKind, method: "PUT", query: "acl", op: "PutBucketAcl", handle: (*Server).putACL},
+	{kind: bucketKind, method: "PUT", query: "acl", op: "PutBucketAcl", handle: (*Server).putBucketACL, body: true},
 	{kind: bucketKind, method: "PUT", op: "CreateBucket", handle: (*Server).createBucket, body: true},
 	{kind: bucketKind, method: "HEAD", op: "HeadBucket", handle: (*Server).headBucket},
 	{kind: bucketKind, method: "DELETE", op: "DeleteBucket", handle: (*Server).deleteBucket},
@@ -76,7 +76,8 @@ var routes = []route{
 	{kind: bucketKind, method: "GET", op: "ListObjects", handle: (*Server).listObjects,
 		params: listParams},
 
-	{kind: objectKind, method: "PUT", query: "acl", op: "PutObjectAcl", handle: (*Server).putACL, params: []string{"versionId"}},
+	{kind: objectKind, method: "PUT", query: "acl", op: "PutObjectAcl", handle: (*Server).putObjectACL, body: true,
+		params: []string{"versionId"}},
 	{kind: objectKind, method: "PUT", query: "uploadId", header: "x-amz-copy-source", op: "UploadPartCopy", handle: (*Server).uploadPartCopy,
 		params: []string{"partNumber"}, transfers: true},
 	{kind: objectKind, method: "PUT", query: "uploadId", op: "UploadPart", handle: (*Server).uploadPart,

@@ -123,8 +123,36 @@ func TestUnknownSubResourcesChangeNothing(t *testing.T) {
 	if got := s.list(2, "", "", "", 1000); len(got.Keys) != 1 {
 		t.Errorf("the bucket is now %q", got.Keys)
 	}
+}
+
+// TestACLs: what is so anyway may be said, everything else is refused.
+func TestACLs(t *testing.T) {
+	t.Parallel()
+	s := start(t, nil)
+	s.bucket("bucket")
+	s.put("/bucket/key", "x")
+	public := "<Grant><Grantee xsi:type=\"Group\"><URI>http://acs.amazonaws.com/groups/global/AllUsers</URI></Grantee><Permission>READ</Permission></Grant>"
 	for _, target := range []string{"/bucket?acl=", "/bucket/key?acl="} {
-		wantError(t, s.do(request{method: "PUT", target: target, header: map[string]string{"x-amz-acl": "private"}}), 400, "AccessControlListNotSupported")
+		own := s.must(request{method: "GET", target: target}).body
+		put := func(body []byte, canned string) *answer {
+			r := request{method: "PUT", target: target, body: body}
+			if canned != "" {
+				r.header = map[string]string{"x-amz-acl": canned}
+			}
+			return s.do(r)
+		}
+		for _, a := range []*answer{put(own, ""), put(nil, "private"), put(nil, "bucket-owner-full-control")} {
+			if a.status != 200 {
+				t.Errorf("%s: %d %s", target, a.status, a.body)
+			}
+		}
+		wantError(t, put(nil, "public-read"), 400, "AccessControlListNotSupported")
+		wantError(t, put(nil, ""), 400, "MissingSecurityHeader")
+		wantError(t, put([]byte("<AccessControlPolicy>"), ""), 400, "MalformedACLError")
+		for _, change := range [][2]string{{"FULL_CONTROL", "READ"}, {"<ID>9", "<ID>8"}, {"<Grant>", public + "<Grant>"}} {
+			wantError(t, put([]byte(strings.Replace(string(own), change[0], change[1], 1)), ""), 400, "AccessControlListNotSupported")
+		}
+		wantError(t, s.do(request{method: "PUT", target: strings.Replace(target, "/bucket", "/missing", 1), body: own}), 404, "NoSuchBucket")
 	}
 }
 
