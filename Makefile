@@ -10,7 +10,7 @@ BIN := bin/coffer
 BUILDVCS := -buildvcs=$(shell git status >/dev/null 2>&1 && echo true || echo false)
 
 # Where goroutines meet: tested a second time under the race detector, which needs a C compiler.
-RACE := ./chunk/... ./internal/disk/... ./internal/home ./kms/... ./metastore/... ./s3api/...
+RACE := ./chunk/... ./internal/disk/... ./internal/home ./kms/... ./metastore/... ./object/checksum ./s3api/...
 RACE_OBJECT := -crash.rounds=3 -rapid.checks=20
 
 FUZZTIME ?= 3s
@@ -58,7 +58,7 @@ race: ## the concurrent packages under the race detector
 		if [ "$(CI)" = true ]; then echo 'race: no C compiler'; exit 1; fi; \
 		echo 'race: left out, it needs a C compiler (Debian: gcc libc6-dev)'; \
 	else set -x; \
-		$(GO) test -race -timeout 15m $(RACE) && $(GO) test -race -timeout 15m ./object/... -args $(RACE_OBJECT); \
+		$(GO) test -race -timeout 15m $(RACE) && $(GO) test -race -timeout 15m ./object -args $(RACE_OBJECT); \
 	fi
 
 .PHONY: fuzz
