@@ -66,7 +66,8 @@ func (s *Server) acceptACL(c *call) error {
 	if len(policy.Grants) != 1 || policy.Owner.ID != "" && policy.Owner.ID != s.owner.ID {
 		return s3err.New(s3err.AccessControlListNotSupported)
 	}
-	if g := policy.Grants[0]; g.Grantee.ID != s.owner.ID || g.Grantee.URI != "" || g.Grantee.EmailAddress != "" || g.Permission != "FULL_CONTROL" {
+	g := policy.Grants[0]
+	if g.Grantee.ID != s.owner.ID || g.Grantee.URI != "" || g.Grantee.EmailAddress != "" || g.Permission != "FULL_CONTROL" {
 		return s3err.New(s3err.AccessControlListNotSupported)
 	}
 	return nil

@@ -18,7 +18,8 @@ func (c *call) attributes() (attributes, error) {
 	var a attributes
 	v := c.get("x-amz-object-attributes")
 	if v == "" {
-		return a, invalidArgument("x-amz-object-attributes", v, "The x-amz-object-attributes header specifying the attributes to be retrieved is either missing or empty")
+		return a, invalidArgument("x-amz-object-attributes", v,
+			"The x-amz-object-attributes header specifying the attributes to be retrieved is either missing or empty")
 	}
 	for name := range strings.SplitSeq(v, ",") {
 		switch strings.TrimSpace(name) {
@@ -88,7 +89,8 @@ func (c *call) partsPage() (after, limit int, err error) {
 	}
 	if v := c.get("x-amz-part-number-marker"); v != "" {
 		if after, err = strconv.Atoi(v); err != nil || after < 0 {
-			return 0, 0, invalidArgument("x-amz-part-number-marker", v, "Provided part-number-marker not an integer or within integer range")
+			return 0, 0, invalidArgument("x-amz-part-number-marker", v,
+				"Provided part-number-marker not an integer or within integer range")
 		}
 	}
 	return min(after, object.MaxParts), min(limit, maxListedParts), nil

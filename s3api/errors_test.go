@@ -52,7 +52,8 @@ func (f *fixture) complete(parts ...string) []byte {
 	return []byte(b.String())
 }
 
-// TestErrorCodes provokes each error by a request, and compares status, code and resource.
+// TestErrorCodes provokes each error by a request, and compares status, code and resource. It is as long as the list of
+// errors.
 func TestErrorCodes(t *testing.T) {
 	t.Parallel()
 	f := newFixture(t)

@@ -85,8 +85,9 @@ func (c *call) metadata() (object.Metadata, error) {
 		Expires:            c.get("expires"),
 		WebsiteRedirect:    c.get("x-amz-website-redirect-location"),
 	}
-	if r := m.WebsiteRedirect; r != "" && !strings.HasPrefix(r, "/") && !strings.HasPrefix(r, "http://") && !strings.HasPrefix(r, "https://") {
-		return m, invalidArgument("x-amz-website-redirect-location", r, "The website redirect location must have a prefix of 'http://' or 'https://' or '/'.")
+	if r := m.WebsiteRedirect; r != "" && !validRedirect(r) {
+		return m, invalidArgument("x-amz-website-redirect-location", r,
+			"The website redirect location must have a prefix of 'http://' or 'https://' or '/'.")
 	}
 	for name, value := range c.fields {
 		key, ok := strings.CutPrefix(name, metaPrefix)
@@ -102,6 +103,10 @@ func (c *call) metadata() (object.Metadata, error) {
 		m.User[key] = decodeWords(value)
 	}
 	return m, nil
+}
+
+func validRedirect(r string) bool {
+	return strings.HasPrefix(r, "/") || strings.HasPrefix(r, "http://") || strings.HasPrefix(r, "https://")
 }
 
 // withoutChunked takes aws-chunked off Content-Encoding: it is about the request, not about the object.

@@ -155,14 +155,25 @@ func TestShutdownGivesUp(t *testing.T) {
 	}
 }
 
-// TestTimeouts: what does not move ends, what moves slowly does not.
+const timeUnit = 150 * time.Millisecond
+
+// startImpatient serves an object with all timeouts at two units.
+func startImpatient(t *testing.T) (s *server, data []byte) {
+	t.Helper()
+	s = start(t, func(o *s3api.Options) {
+		o.HeaderTimeout, o.IdleTimeout, o.StallTimeout = 2*timeUnit, 2*timeUnit, 2*timeUnit
+	})
+	s.bucket("bucket")
+	data = pattern(4 << 20)
+	s.put("/bucket/big", string(data))
+	return s, data
+}
+
+// TestTimeouts: what does not move ends.
 func TestTimeouts(t *testing.T) {
 	t.Parallel()
-	const unit = 150 * time.Millisecond
-	s := start(t, func(o *s3api.Options) { o.HeaderTimeout, o.IdleTimeout, o.StallTimeout = 2*unit, 2*unit, 2*unit })
-	s.bucket("bucket")
-	data := pattern(4 << 20)
-	s.put("/bucket/big", string(data))
+	const unit = timeUnit
+	s, _ := startImpatient(t)
 	ended := func(t *testing.T, c *rawConn) {
 		t.Helper()
 		began := time.Now()
@@ -209,6 +220,13 @@ func TestTimeouts(t *testing.T) {
 			t.Errorf("stored: %d", a.status)
 		}
 	})
+}
+
+// TestSlowTransfers: a deadline is for a pause, not for the whole.
+func TestSlowTransfers(t *testing.T) {
+	t.Parallel()
+	const unit = timeUnit
+	s, data := startImpatient(t)
 	t.Run("slow body", func(t *testing.T) {
 		t.Parallel()
 		s := s.in(t)
@@ -353,52 +371,4 @@ func TestPanicsStayInside(t *testing.T) {
 	c.write(s.wire(request{method: "GET", target: "/", accessKey: "PANIC"}, ""))
 	c.rest()
 	s.must(request{method: "GET", target: "/"})
-}
-
-// TestProtocolVersions: HTTP/1.0, and several requests in one write.
-func TestProtocolVersions(t *testing.T) {
-	t.Parallel()
-	s := start(t, nil)
-	s.bucket("bucket")
-	s.put("/bucket/key", "hello")
-	old := s.dial()
-	old.write(bytes.Replace(s.wire(request{method: "GET", target: "/bucket/key"}, ""), []byte("HTTP/1.1"), []byte("HTTP/1.0"), 1))
-	if a := old.read("GET"); a.status != 200 || string(a.body) != "hello" || !a.closes {
-		t.Errorf("HTTP/1.0: %d %q closes %v", a.status, a.body, a.closes)
-	}
-	c := s.dial()
-	put := append(s.wire(request{method: "PUT", target: "/bucket/piped", body: []byte("piped")}, "Content-Length: 5\r\n"), "piped"...)
-	get := s.wire(request{method: "GET", target: "/bucket/piped"}, "")
-	c.write(append(append(put, get...), get...))
-	if a := c.read("PUT"); a.status != 200 {
-		t.Errorf("piped put: %d %s", a.status, a.body)
-	}
-	for range 2 {
-		if a := c.read("GET"); a.status != 200 || string(a.body) != "piped" {
-			t.Errorf("piped get: %d %q", a.status, a.body)
-		}
-	}
-}
-
-// TestGarbage: what is not a request is refused with a document, and the connection closed.
-func TestGarbage(t *testing.T) {
-	t.Parallel()
-	s := start(t, nil)
-	for _, in := range []string{"\x16\x03\x01\x02\x00\x01\x00\x01\xfc\x03\x03", "GET\r\n\r\n", "GET / HTTP/9\r\nHost: x\r\n\r\n", "GET / HTTP/1.1\r\n\r\n",
-		"GET x HTTP/1.1\r\nHost: x\r\n\r\n", "GET / HTTP/1.1\r\nHost: x\r\nHost: y\r\n\r\n", "GET / HTTP/1.1\r\nHost : x\r\n\r\n",
-		"OPTIONS * HTTP/1.1\r\nHost: x\r\n\r\n", "CONNECT x:1 HTTP/1.1\r\nHost: x\r\n\r\n", "GET http://other/ HTTP/1.1\r\nHost: x\r\n\r\n"} {
-		c := s.dial()
-		c.write([]byte(in))
-		c.closeWrite()
-		a, err := c.tryRead("GET")
-		if err != nil {
-			if !strings.HasPrefix(in, "\x16") {
-				t.Errorf("%q: %v", in, err)
-			}
-			continue
-		}
-		if doc := a.err(t); a.status != 400 || doc.Code != "BadRequest" && doc.Code != "InvalidURI" {
-			t.Errorf("%q: %d %s", in, a.status, doc.Code)
-		}
-	}
 }

@@ -23,7 +23,8 @@ func (s *Server) createUpload(ctx context.Context, c *call) error {
 		return err
 	}
 	if req.Type != 0 && req.Algorithm == 0 {
-		return s3err.Newf(s3err.InvalidRequest, "The x-amz-checksum-type header can only be used with the x-amz-checksum-algorithm header.")
+		return s3err.Newf(s3err.InvalidRequest,
+			"The x-amz-checksum-type header can only be used with the x-amz-checksum-algorithm header.")
 	}
 	up, err := s.store.CreateUpload(ctx, req)
 	if err != nil {
@@ -220,7 +221,9 @@ func (s *Server) listParts(ctx context.Context, c *call) error {
 		p := &list.Parts[i]
 		sums := checksums(&p.Checksum)
 		sums.Type = "" // the list's own
-		doc.Parts = append(doc.Parts, s3xml.Part{Number: p.Number, LastModified: p.ModTime, ETag: quoted(p.ETag), Size: p.Size, Checksums: sums})
+		doc.Parts = append(doc.Parts, s3xml.Part{
+			Number: p.Number, LastModified: p.ModTime, ETag: quoted(p.ETag), Size: p.Size, Checksums: sums,
+		})
 		doc.NextPartNumberMarker = p.Number
 	}
 	c.xml(doc)

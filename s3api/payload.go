@@ -112,7 +112,7 @@ func (c *call) digests(p *payload) (object.Digests, error) {
 	}
 	switch {
 	case header != 0 && trailer != 0:
-		return d, s3err.Newf(s3err.InvalidRequest, "Expecting a single x-amz-checksum- header. Multiple checksum Types are not allowed.")
+		return d, errManyChecksums()
 	case header != 0:
 		d.Algorithm = header
 		d.Value, err = decodeChecksum(header, c.get(checksumField(header)))
@@ -127,6 +127,10 @@ func (c *call) digests(p *payload) (object.Digests, error) {
 		return d, err
 	}
 	return d, c.checkSDKAlgorithm(d.Algorithm)
+}
+
+func errManyChecksums() error {
+	return s3err.Newf(s3err.InvalidRequest, "Expecting a single x-amz-checksum- header. Multiple checksum Types are not allowed.")
 }
 
 // contentMD5 is Content-MD5, nil when it was not sent.
@@ -158,7 +162,7 @@ func (c *call) checksumHeader() (checksum.Algorithm, error) {
 			return 0, s3err.Newf(s3err.InvalidRequest, "The algorithm type you specified in x-amz-checksum- header is invalid.")
 		}
 		if found != 0 {
-			return 0, s3err.Newf(s3err.InvalidRequest, "Expecting a single x-amz-checksum- header. Multiple checksum Types are not allowed.")
+			return 0, errManyChecksums()
 		}
 		found = a
 	}
@@ -175,7 +179,8 @@ func (c *call) checksumTrailer() (checksum.Algorithm, error) {
 		}
 		a, err := checksum.Parse(suffix)
 		if err != nil || found != 0 && found != a {
-			return 0, invalidArgument("x-amz-trailer", c.get("x-amz-trailer"), "The value specified in the x-amz-trailer header is not supported")
+			return 0, invalidArgument("x-amz-trailer", c.get("x-amz-trailer"),
+				"The value specified in the x-amz-trailer header is not supported")
 		}
 		found = a
 	}
