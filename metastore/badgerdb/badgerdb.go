@@ -22,6 +22,9 @@ const (
 	// Badger does none by itself.
 	collectEvery = 10 * time.Minute
 	collectRatio = 0.5
+
+	// Room for Badger's manifest, registry of keys and discard statistics.
+	slack = 4 * mib
 )
 
 // DB is a metastore.Driver over Badger.
@@ -31,6 +34,7 @@ type DB struct {
 	queue     *queue
 	committer *committer
 	epochs    *epochs
+	hot       *hotItems
 	files     *fileWatch
 	requests  sync.Pool // *request
 
@@ -77,11 +81,11 @@ func Open(ctx context.Context, o Options) (*DB, error) {
 	}
 	db := &DB{
 		badger: b, options: options, files: files,
-		queue: newQueue(), epochs: newEpochs(b),
+		queue: newQueue(), epochs: newEpochs(b), hot: newHotItems(),
 		requests: sync.Pool{New: newRequest},
 		stop:     make(chan struct{}), keeper: make(chan struct{}),
 	}
-	db.committer = newCommitter(b, db.queue, db.epochs, files.settle, b.MaxVersion())
+	db.committer = newCommitter(b, db.queue, db.epochs, db.hot, files.settle, b.MaxVersion())
 	go db.committer.run()
 	go db.housekeep()
 	return db, nil
@@ -93,7 +97,7 @@ func (db *DB) Snapshot() (metastore.Snapshot, error) {
 	if err != nil {
 		return nil, err
 	}
-	return &snapshot{epochs: db.epochs, epoch: epoch}, nil
+	return &snapshot{epochs: db.epochs, epoch: epoch, hot: db.hot}, nil
 }
 
 // Apply implements metastore.Driver.
@@ -171,34 +175,29 @@ func (db *DB) Compact(ctx context.Context) error {
 	return db.collect(ctx)
 }
 
-// Reserve returns how many bytes of disk must be free for the store to take
-// every batch that it has room for in memory: all memtables with their logs,
-// and the largest compaction that may run. It follows the size of the store, so
-// ask again now and then; it is cheap.
+// Reserve returns how many bytes of disk must stay free for the store to take
+// what it has room for in memory: all memtables with their logs, and the
+// largest compaction that may follow. It grows with the store, so ask again now
+// and then; it is cheap.
 func (db *DB) Reserve() uint64 {
-	memtable := db.options.MemTableSize + db.badger.MaxBatchSize()
-	reserve := 2 * liveMemtables * memtable // log, and the table made of it
-
+	memtables := liveMemtables * (db.options.MemTableSize + db.badger.MaxBatchSize())
 	levels := db.badger.Levels()
-	largest := int64(db.options.NumLevelZeroTables)*memtable + db.options.BaseLevelSize
-	for i := 0; i+1 < len(levels); i++ {
-		upper, lower := levels[i], levels[i+1]
-		size := upper.Size + lower.Size
-		if i == 0 {
-			// All of level 0 goes into the base level, wherever that is.
-			for _, l := range levels[1:] {
-				if l.IsBaseLevel {
-					size = upper.Size + l.Size
-				}
-			}
-		} else {
-			// One table goes into those that it overlaps, some of which it just touches.
-			overlap := int64(db.options.LevelSizeMultiplier + 2)
-			size = min(size, upper.TargetFileSize+overlap*lower.TargetFileSize)
+	var base, largest int64
+	for i := 1; i < len(levels); i++ {
+		if levels[i].IsBaseLevel {
+			base = levels[i].Size
 		}
-		largest = max(largest, size)
+		if i+1 == len(levels) {
+			break
+		}
+		// One table goes into those that it overlaps, some of which it just touches.
+		overlap := int64(db.options.LevelSizeMultiplier + 2)
+		deep := levels[i].TargetFileSize + overlap*levels[i+1].TargetFileSize
+		largest = max(largest, min(deep, levels[i].Size+levels[i+1].Size))
 	}
-	return uint64(reserve + largest + 2*valueLogFileSize)
+	// All of level 0 goes into the base level, with what the memtables add to it.
+	largest = max(largest, levels[0].Size+memtables+base)
+	return uint64(2*memtables + largest + largest/16 + slack)
 }
 
 // housekeep collects the value log now and then.

@@ -8,6 +8,7 @@ import (
 	"os"
 	"path/filepath"
 	"strings"
+	"syscall"
 	"testing"
 
 	"github.com/dgraph-io/badger/v4"
@@ -271,14 +272,46 @@ func TestCompact(t *testing.T) {
 	}
 }
 
-// TestReserve: what the store may take without warning is within what it asked
-// to be left free.
+// TestReserve: the disk that the store takes between two questions is within
+// what it asked to be left free, flushes and compactions included.
 func TestReserve(t *testing.T) {
 	t.Parallel()
-	db := open(t, options(t, t.TempDir()))
-	reserve := db.Reserve()
-	if memtables := uint64(2 * 3 * badgerdb.DefaultMemoryMiB / 8 << 20); reserve < memtables || reserve > 8*memtables {
-		t.Errorf("an empty store asks for %d bytes, its memtables take %d", reserve, memtables)
+	o := options(t, t.TempDir())
+	db := open(t, o)
+	used := func() (n int64) {
+		t.Helper()
+		entries, err := os.ReadDir(o.Dir)
+		if err != nil {
+			t.Fatal(err)
+		}
+		for _, e := range entries {
+			var stat syscall.Stat_t
+			if err := syscall.Stat(filepath.Join(o.Dir, e.Name()), &stat); err == nil { // else it has just been removed
+				n += stat.Blocks * 512
+			}
+		}
+		return n
+	}
+	value := strings.Repeat("v", metastore.MaxValueSize)
+	reserve, before := int64(db.Reserve()), used()
+	if reserve < 64<<20 || reserve > 512<<20 {
+		t.Errorf("an empty store asks for %d bytes", reserve)
+	}
+	for i := range 600 { // more than all memtables take
+		put(t, db, fmt.Sprintf("%d", i*7919%600), value)
+		if now := used(); now-before > reserve {
+			t.Fatalf("after %d values the store takes %d bytes more, and had asked for %d", i, now-before, reserve)
+		}
+		if i%100 == 0 {
+			reserve, before = int64(db.Reserve()), used()
+		}
+	}
+	grown := int64(db.Reserve())
+	if err := db.Compact(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	if now := used(); now-before > grown {
+		t.Errorf("a compaction takes %d bytes more, and the store had asked for %d", now-before, grown)
 	}
 }
 

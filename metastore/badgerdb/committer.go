@@ -13,9 +13,6 @@ import (
 	"coffer/metastore"
 )
 
-// maxVersions bounds the cache of versions.
-const maxVersions = 4096
-
 // Stats counts since the store was opened.
 type Stats struct {
 	Flushes      uint64 // merges made durable
@@ -29,6 +26,7 @@ type committer struct {
 	db     *badger.DB
 	queue  *queue
 	epochs *epochs
+	hot    *hotItems
 	settle func() error // called after each flush, before it is called durable
 
 	pending []*request // taken from the queue, not yet admitted; in order
@@ -43,20 +41,16 @@ type committer struct {
 
 	maxSize, maxCount int64 // of a merge
 
-	// versions remembers the durable versions of keys that were read lately: the
-	// record of a bucket is a condition of every write into it.
-	versions map[string]uint64
-
 	exclusive chan func() // run between flights
 
 	flushes, transactions, conflicts atomic.Uint64
 	stopped                          chan struct{}
 }
 
-func newCommitter(db *badger.DB, q *queue, e *epochs, settle func() error, last uint64) *committer {
+func newCommitter(db *badger.DB, q *queue, e *epochs, hot *hotItems, settle func() error, last uint64) *committer {
 	seed := maphash.MakeSeed()
 	return &committer{
-		db: db, queue: q, epochs: e, settle: settle,
+		db: db, queue: q, epochs: e, hot: hot, settle: settle,
 		next:      newMerge(seed),
 		spare:     []*merge{newMerge(seed), newMerge(seed)},
 		landed:    make(chan error, 1),
@@ -64,7 +58,6 @@ func newCommitter(db *badger.DB, q *queue, e *epochs, settle func() error, last 
 		last:      last,
 		maxSize:   min(maxMergeSize, db.MaxBatchSize()-4*entryOverhead),
 		maxCount:  db.MaxBatchCount() - 4, // Badger's marker, the sequence key
-		versions:  make(map[string]uint64),
 		exclusive: make(chan func()),
 		stopped:   make(chan struct{}),
 	}
@@ -152,8 +145,8 @@ func (c *committer) check(reads []metastore.Read) error {
 
 // version returns the durable version of key, 0 if it is absent.
 func (c *committer) version(key []byte) (uint64, error) {
-	if version, ok := c.versions[string(key)]; ok {
-		return version, nil
+	if item, ok := c.hot.get(key, c.durable.ReadTs()); ok {
+		return item.version, nil
 	}
 	item, err := c.durable.Get(storedKey(key))
 	if errors.Is(err, badger.ErrKeyNotFound) {
@@ -162,10 +155,9 @@ func (c *committer) version(key []byte) (uint64, error) {
 	if err != nil {
 		return 0, readError(err)
 	}
-	if len(c.versions) == maxVersions {
-		clear(c.versions)
+	if err := c.hot.add(key, item); err != nil {
+		return 0, readError(err)
 	}
-	c.versions[string(key)] = item.Version()
 	return item.Version(), nil
 }
 
@@ -202,8 +194,8 @@ func (c *committer) land(err error) {
 		c.retire(m)
 		return
 	}
+	c.hot.forget(m)
 	c.durable = c.epochs.advance(m.timestamp)
-	c.noteVersions(m)
 	c.flushes.Add(1)
 	c.transactions.Add(uint64(len(m.winners)))
 	c.conflicts.Add(uint64(len(m.losers)))
@@ -259,24 +251,4 @@ func (c *committer) flushMemtables() error {
 		return err
 	}
 	return c.db.DropPrefix([]byte(droppedKey))
-}
-
-// noteVersions keeps the remembered versions true.
-func (c *committer) noteVersions(m *merge) {
-	if len(c.versions) == 0 {
-		return
-	}
-	for _, r := range m.winners {
-		for i := range r.batch.Writes {
-			w := &r.batch.Writes[i]
-			if _, ok := c.versions[string(w.Key)]; !ok {
-				continue
-			}
-			if w.Value == nil {
-				delete(c.versions, string(w.Key))
-			} else {
-				c.versions[string(w.Key)] = m.timestamp
-			}
-		}
-	}
 }

@@ -6,11 +6,13 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
+	"iter"
 	"log/slog"
 	"os"
 	"path/filepath"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/google/go-cmp/cmp"
 	"pgregory.net/rapid"
@@ -237,11 +239,60 @@ func TestSharedSnapshots(t *testing.T) {
 	if value, _, err := b.Get([]byte("k")); string(value) != "1" || err != nil {
 		t.Errorf("the snapshot has %q, %v; want 1", value, err)
 	}
+	if err := db.Compact(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	if value, _, err := b.Get([]byte("k")); string(value) != "1" || err != nil {
+		t.Errorf("after a compaction the snapshot has %q, %v; want 1", value, err)
+	}
 	if _, _, err := a.Get([]byte("k")); !errors.Is(err, metastore.ErrClosed) {
 		t.Errorf("a released snapshot: %v, want ErrClosed", err)
 	}
 	b.Release()
 	if n := len(db.epochs.live); n != 1 {
 		t.Errorf("%d states are kept after the last release, want 1", n)
+	}
+}
+
+// TestReleaseDuringScan: a scan that was begun ends well although its snapshot
+// was released, and Close waits for it.
+func TestReleaseDuringScan(t *testing.T) {
+	t.Parallel()
+	db := openInternal(t)
+	put := func(key string) {
+		t.Helper()
+		_, err := db.Apply(t.Context(), metastore.Batch{Writes: []metastore.Write{{Key: []byte(key), Value: []byte("1")}}})
+		if err != nil {
+			t.Fatal(err)
+		}
+	}
+	put("a")
+	put("b")
+	snap, err := db.Snapshot()
+	if err != nil {
+		t.Fatal(err)
+	}
+	next, stop := iter.Pull2(snap.Scan(nil, nil))
+	if item, err, ok := next(); string(item.Key) != "a" || err != nil || !ok {
+		t.Errorf("first item %q, %v, %v", item.Key, err, ok)
+	}
+	put("c")
+	snap.Release()
+	if item, err, ok := next(); string(item.Key) != "b" || err != nil || !ok {
+		t.Errorf("second item %q, %v, %v", item.Key, err, ok)
+	}
+	closed := make(chan error)
+	go func() { closed <- db.Close() }()
+	select {
+	case err := <-closed:
+		t.Errorf("Close returns %v while a scan runs", err)
+	case <-time.After(50 * time.Millisecond):
+	}
+	if _, err, ok := next(); err != nil || ok {
+		t.Errorf("after the last item: %v, %v", err, ok)
+	}
+	stop()
+	if err := <-closed; err != nil {
+		t.Error(err)
 	}
 }

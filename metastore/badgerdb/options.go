@@ -26,12 +26,27 @@ const (
 	// it. A value at the threshold would go there.
 	valueThreshold = metastore.MaxSealedValueSize + 1
 
-	// The value log stays empty, and is mapped at twice this size.
+	// The value log stays empty; it is mapped, sparse, at twice this size.
 	valueLogFileSize = 16 * mib
 
-	// One memtable is written, one waits, and one is being flushed.
-	waitingMemtables = 1
+	// Badger takes 15 % of a memtable in one transaction, and MaxBatchSize must
+	// fit. Larger ones make builders of tables that hold twice as much, of which
+	// Badger keeps eight.
+	minMemtable = 8 * mib
+
+	// Some memtables wait while one is written and one is flushed.
+	waitingMemtables = 2
 	liveMemtables    = waitingMemtables + 2
+
+	// Many tables are gathered in level 0, and the level below is large, so that
+	// a value is rewritten less often; a look-up pays with one Bloom filter each.
+	levelZeroTables      = 20
+	levelZeroTablesStall = 60
+	baseLevelSize        = 128 * mib
+
+	// Several records share a block, for each has a price: an entry in the index,
+	// a cipher, and a hand-over between the builder's goroutines.
+	blockSize = 16 << 10
 )
 
 // Options says where and how to keep the store.
@@ -66,16 +81,14 @@ func (o Options) Validate() error {
 	return errors.Join(faults...)
 }
 
-// badger returns Badger's options. An eighth of the memory makes a memtable, of
-// which up to liveMemtables exist, and an eighth goes to each cache; the rest
+// badger returns Badger's options. A sixteenth of the memory makes a memtable,
+// of which up to liveMemtables exist, and an eighth goes to each cache; the rest
 // is for the builders of tables and what waits for the garbage collector.
 func (o Options) badger() badger.Options {
-	memory := int64(o.MemoryMiB)
+	memory := int64(o.MemoryMiB) * mib
 	if memory == 0 {
-		memory = DefaultMemoryMiB
+		memory = DefaultMemoryMiB * mib
 	}
-	share := memory * mib / 8
-
 	b := badger.DefaultOptions(o.Dir)
 	b.Logger = newLogger(o.Logger)
 	b.MetricsEnabled = false // they are global to the process
@@ -86,10 +99,14 @@ func (o Options) badger() badger.Options {
 	b.ChecksumVerificationMode = options.OnBlockRead
 	b.EncryptionKey = bytes.Clone(o.EncryptionKey.Expose()) // kept: data keys are sealed with it later too
 
-	b.MemTableSize = share
+	b.MemTableSize = max(minMemtable, memory/16)
 	b.NumMemtables = waitingMemtables
-	b.BlockCacheSize = share
-	b.IndexCacheSize = share
+	b.BlockCacheSize = memory / 8
+	b.IndexCacheSize = memory / 8
+	b.BlockSize = blockSize
+	b.NumLevelZeroTables = levelZeroTables
+	b.NumLevelZeroTablesStall = levelZeroTablesStall
+	b.BaseLevelSize = baseLevelSize
 	b.NumCompactors = 2
 	b.ValueThreshold = valueThreshold
 	b.ValueLogFileSize = valueLogFileSize

@@ -105,13 +105,17 @@ func (e *epochs) close() {
 type snapshot struct {
 	epochs   *epochs
 	epoch    *epoch
+	hot      *hotItems
 	released atomic.Bool
 }
 
-// Get implements metastore.Snapshot. The value is memory of its own.
+// Get implements metastore.Snapshot.
 func (s *snapshot) Get(key []byte) ([]byte, uint64, error) {
 	if s.released.Load() {
 		return nil, 0, metastore.ErrClosed
+	}
+	if item, ok := s.hot.get(key, s.epoch.timestamp); ok {
+		return item.value, item.version, nil
 	}
 	item, err := s.epoch.txn.Get(storedKey(key))
 	if err != nil {
