@@ -201,7 +201,8 @@ func (a *assembly) add(ctx context.Context, s *Store, want *CompletedPart, p *pa
 	if trimETag(want.ETag) != etagOf(p.MD5) {
 		return errKindf(KindInvalidPart, "part %d has another entity tag", want.Number)
 	}
-	if c := want.Checksum; c.Value != nil && (c.Algorithm != a.upload.Algorithm || !bytes.Equal(c.Value, p.Checksum)) {
+	// An upload begun without an algorithm keeps none for its parts, though each was checked against its own when it came.
+	if c := want.Checksum; c.Value != nil && a.upload.Algorithm != 0 && (c.Algorithm != a.upload.Algorithm || !bytes.Equal(c.Value, p.Checksum)) {
 		return errKindf(KindInvalidPart, "part %d has another checksum", want.Number)
 	}
 	if !last && p.Size < MinPartSize {

@@ -185,6 +185,22 @@ func TestChecksumsOfUploads(t *testing.T) {
 	}
 }
 
+// TestCompleteIgnoresPartChecksumsOfPlainUploads is what SDKs do that name no algorithm at the beginning.
+func TestCompleteIgnoresPartChecksumsOfPlainUploads(t *testing.T) {
+	t.Parallel()
+	s := objecttest.New().Open(t, nil)
+	newBucket(t, s, "bucket")
+	id := begin(t, s, object.UploadRequest{Bucket: "bucket", Key: "key"})
+	part := putPart(t, s, id, 1, []byte("body"), object.Digests{Algorithm: checksum.CRC32})
+	part.Checksum = object.Checksum{Algorithm: checksum.CRC32, Value: []byte{1, 2, 3, 4}}
+	info, err := s.CompleteUpload(context.Background(), object.CompleteRequest{
+		Bucket: "bucket", Key: "key", UploadID: id, Size: -1, Parts: []object.CompletedPart{part},
+	})
+	if err != nil || info.Checksum.Algorithm != 0 {
+		t.Fatalf("%+v, %v", info, err)
+	}
+}
+
 // TestManyParts makes trees and part tables that need pages.
 func TestManyParts(t *testing.T) {
 	t.Parallel()
