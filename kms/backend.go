@@ -50,7 +50,8 @@ type Backend interface {
 	Health(ctx context.Context) error
 }
 
-// Admin is the administration of the keys of a backend.
+// Admin is the administration of the keys of a backend. More of it is in
+// Creator, Lifecycle and Describer.
 //
 // Every error is an *Error.
 type Admin interface {

@@ -5,9 +5,15 @@
 //
 // The package declares the two interfaces of a backend (Backend, the data path,
 // and Admin, the administration of keys), what they exchange (Wrapped, KeyInfo)
-// and the one error vocabulary of key services (Error, Kind). The built-in
-// keyring is package kms/local; package kms/kmstest holds the conformance suite
-// that every backend passes.
+// and the one error vocabulary of key services (Error, Kind) with the codes that
+// front doors answer (Kind.Codes). What a backend may do beyond the two are
+// small interfaces of their own (Creator, Lifecycle, Describer, Crypter,
+// Wrapper, BatchRewrapper, Reporter); the functions of the same names as their
+// methods ask any backend, and answer Unsupported for one that cannot.
+//
+// The built-in keyring is package kms/local; kms/manager configures, starts,
+// stops and swaps backends; package kms/kmstest holds the conformance suite that
+// every backend passes.
 //
 // # What it does not do
 //

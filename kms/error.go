@@ -38,7 +38,24 @@ const (
 	Crypto
 	// Configuration: the backend is set up wrongly.
 	Configuration
+	// NotConfigured: nobody has set up a key service. Trying again does not help.
+	NotConfigured
+	// BackendFailure: the backend answered what it should never answer.
+	BackendFailure
+	// CacheFailure: the cache of KEKs failed, whatever the backend would have said.
+	CacheFailure
+
+	kindEnd // one past the last Kind
 )
+
+// Kinds returns every Kind, ascending.
+func Kinds() []Kind {
+	kinds := make([]Kind, kindEnd)
+	for i := range kinds {
+		kinds[i] = Kind(i)
+	}
+	return kinds
+}
 
 // Error returns the class in words.
 func (k Kind) Error() string {
@@ -69,6 +86,12 @@ func (k Kind) Error() string {
 		return "cryptographic failure"
 	case Configuration:
 		return "key service misconfigured"
+	case NotConfigured:
+		return "no key service is configured"
+	case BackendFailure:
+		return "key service failure"
+	case CacheFailure:
+		return "key cache failure"
 	default:
 		return fmt.Sprintf("Kind(%d)", uint8(k))
 	}

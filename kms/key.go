@@ -56,14 +56,17 @@ func (s State) CheckEncrypt() error {
 type KeyInfo struct {
 	ID          string
 	State       State
+	Algorithm   string // such as AlgorithmAES256
+	Usage       string // such as UsageEncryptDecrypt
 	Created     time.Time
 	DeleteAfter time.Time // end of the waiting time; zero unless StatePendingDeletion
 	Origin      string    // what made the key material, such as "COFFER_LOCAL"
 	Description string
 	Tags        map[string]string
 	MaxAge      time.Duration // of the newest version, after which rotation is due; zero means never
-	Versions    []KeyVersion // ascending by number, never empty; the last one wraps
-	Fault       error        // in ListKeys: why this key cannot serve; then only ID is set beside it
+	Unbound     bool          // the backend does not check contexts under this key; only Coffer does
+	Versions    []KeyVersion  // ascending by number, never empty; the last one wraps
+	Fault       error         // in ListKeys: why this key cannot serve; then only ID is set beside it
 }
 
 // Newest returns the version that wraps.
@@ -72,6 +75,16 @@ func (k KeyInfo) Newest() KeyVersion {
 		return KeyVersion{}
 	}
 	return k.Versions[len(k.Versions)-1]
+}
+
+// RotationDue reports whether the newest version is older than MaxAge.
+func (k KeyInfo) RotationDue(now time.Time) bool {
+	return k.MaxAge > 0 && len(k.Versions) > 0 && now.Sub(k.Newest().Created) >= k.MaxAge
+}
+
+// DeletionDue reports whether the waiting time before deletion has passed.
+func (k KeyInfo) DeletionDue(now time.Time) bool {
+	return k.State == StatePendingDeletion && !now.Before(k.DeleteAfter)
 }
 
 // KeyVersion describes one version of a key.

@@ -10,7 +10,9 @@
 //
 // The suite opens a backend without keys for every case, and now and then two
 // at once, which must be different instances. What a backend promises beyond
-// kms.Backend and kms.Admin, such as durability, is tested beside the backend.
+// the interfaces of package kms, such as durability, is tested beside the
+// backend. Every backend runs the same cases, none is skipped; RunFixed is the
+// suite of backends that hold one key and cannot make others.
 //
 // Fake is for tests of code that uses a backend. It passes the suite, counts
 // calls, fails on demand and can be put into states that a real backend reaches

@@ -2,11 +2,7 @@ package kmstest
 
 import (
 	"context"
-	"encoding/binary"
-	"errors"
-	"fmt"
 	"maps"
-	"slices"
 	"sync"
 	"time"
 
@@ -27,6 +23,20 @@ const (
 	OpDescribeKey Op = "describe key"
 	OpListKeys    Op = "list keys"
 	OpRotateKey   Op = "rotate key"
+
+	OpEnableKey        Op = "enable key"
+	OpDisableKey       Op = "disable key"
+	OpScheduleDeletion Op = "schedule deletion of"
+	OpCancelDeletion   Op = "cancel deletion of"
+	OpDestroyKey       Op = "destroy key"
+	OpSetDescription   Op = "describe key as"
+	OpSetTags          Op = "tag key"
+	OpRemoveTags       Op = "untag key"
+	OpSetMaxAge        Op = "set maximum age of"
+	OpEncrypt          Op = "encrypt"
+	OpDecrypt          Op = "decrypt"
+	OpWrapKEK          Op = "wrap KEK"
+	OpRewrapBatch      Op = "rewrap KEKs"
 )
 
 // Rule decides what a call does before the backend sees it: a non-nil error is
@@ -38,16 +48,20 @@ type Rule func(ctx context.Context, op Op, keyID string) error
 type Fake struct {
 	instance cipher.InstanceID
 
-	mu    sync.Mutex
-	keys  map[string]*fakeKey
-	rule  Rule
-	calls map[Op]int
+	mu     sync.Mutex
+	keys   map[string]*fakeKey
+	rule   Rule
+	calls  map[Op]int
+	report kms.Report
 }
 
 type fakeKey struct {
-	state    kms.State
-	created  time.Time
-	versions []fakeVersion // number is the index plus one
+	state       kms.State
+	created     time.Time
+	deleteAfter time.Time
+	maxAge      time.Duration
+	spec        kms.KeySpec
+	versions    []fakeVersion // number is the index plus one
 }
 
 type fakeVersion struct {
@@ -56,22 +70,36 @@ type fakeVersion struct {
 }
 
 var (
-	_ kms.Backend = (*Fake)(nil)
-	_ kms.Admin   = (*Fake)(nil)
+	_ Backend      = (*Fake)(nil)
+	_ kms.Reporter = (*Fake)(nil)
 )
 
+// fakeOrigin is the origin of keys that a Fake made.
+const fakeOrigin = "COFFER_FAKE"
+
 // NewFake returns a backend with the keys named, each with one version.
-func NewFake(keyIDs ...string) *Fake {
-	f := &Fake{instance: cipher.NewInstanceID(), keys: map[string]*fakeKey{}, calls: map[Op]int{}}
+func NewFake(keyIDs ...string) *Fake { return NewFakeInstance(cipher.NewInstanceID(), keyIDs...) }
+
+// NewFakeInstance is NewFake with an instance id that is given.
+func NewFakeInstance(instance cipher.InstanceID, keyIDs ...string) *Fake {
+	f := &Fake{instance: instance, keys: map[string]*fakeKey{}, calls: map[Op]int{}}
 	for _, id := range keyIDs {
-		f.keys[id] = newFakeKey()
+		f.keys[id] = newFakeKey(kms.KeySpec{KeyID: id, Algorithm: kms.AlgorithmAES256, Usage: kms.UsageEncryptDecrypt, Origin: fakeOrigin})
 	}
 	return f
 }
 
-func newFakeKey() *fakeKey {
+// WithInstance returns a Fake under another instance id that shares the keys
+// that f has now: the same service, taken for another.
+func (f *Fake) WithInstance(instance cipher.InstanceID) *Fake {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	return &Fake{instance: instance, keys: maps.Clone(f.keys), calls: map[Op]int{}}
+}
+
+func newFakeKey(spec kms.KeySpec) *fakeKey {
 	now := time.Now()
-	return &fakeKey{state: kms.StateEnabled, created: now, versions: []fakeVersion{{cipher.NewMasterKey(), now}}}
+	return &fakeKey{state: kms.StateEnabled, created: now, spec: spec, versions: []fakeVersion{{cipher.NewMasterKey(), now}}}
 }
 
 // SetRule puts rule before every call from now on; nil removes it.
@@ -102,6 +130,20 @@ func (f *Fake) Destroy(keyID string) {
 	delete(f.keys, keyID)
 }
 
+// SetReport sets what Report returns.
+func (f *Fake) SetReport(r kms.Report) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	f.report = r
+}
+
+// Report implements kms.Reporter.
+func (f *Fake) Report() kms.Report {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	return f.report
+}
+
 // Instance implements kms.Backend.
 func (f *Fake) Instance() cipher.InstanceID { return f.instance }
 
@@ -123,180 +165,21 @@ func (f *Fake) enter(ctx context.Context, op Op, keyID string) error {
 func (f *Fake) do(ctx context.Context, op Op, keyID string, fn func(*fakeKey) error) error {
 	err := f.enter(ctx, op, keyID)
 	if err == nil {
-		err = kms.CheckKeyID(keyID)
-	}
-	if err == nil {
-		f.mu.Lock()
-		defer f.mu.Unlock()
-		k := f.keys[keyID]
-		if k == nil {
-			err = kms.NotFound
-		} else {
-			err = fn(k)
-		}
+		err = f.onKey(keyID, fn)
 	}
 	return kms.NewError(string(op), keyID, err)
 }
 
-// GenerateKEK implements kms.Backend.
-func (f *Fake) GenerateKEK(ctx context.Context, keyID string, keyContext []byte) (*cipher.KEK, kms.Wrapped, error) {
-	kek := cipher.NewKEK()
-	var w kms.Wrapped
-	err := f.do(ctx, OpGenerateKEK, keyID, func(k *fakeKey) (err error) {
-		w, err = f.wrap(k, keyID, kek, keyContext)
+// onKey calls fn with mu held.
+func (f *Fake) onKey(keyID string, fn func(*fakeKey) error) error {
+	if err := kms.CheckKeyID(keyID); err != nil {
 		return err
-	})
-	if err != nil {
-		return nil, kms.Wrapped{}, err
-	}
-	return kek, w, nil
-}
-
-// Unwrap implements kms.Backend.
-func (f *Fake) Unwrap(ctx context.Context, w kms.Wrapped, keyContext []byte) (kek *cipher.KEK, err error) {
-	err = f.do(ctx, OpUnwrap, w.KeyID, func(k *fakeKey) (err error) {
-		kek, _, err = f.unwrap(k, w, keyContext)
-		return err
-	})
-	return kek, err
-}
-
-// Rewrap implements kms.Backend.
-func (f *Fake) Rewrap(ctx context.Context, w kms.Wrapped, keyContext []byte) (next kms.Wrapped, err error) {
-	err = f.do(ctx, OpRewrap, w.KeyID, func(k *fakeKey) error {
-		kek, number, err := f.unwrap(k, w, keyContext)
-		if err != nil {
-			return err
-		}
-		defer kek.Wipe()
-		next, err = f.wrap(k, w.KeyID, kek, keyContext)
-		if err == nil && int(number) == len(k.versions) {
-			next.Ciphertext = w.Ciphertext
-		}
-		return err
-	})
-	return next, err
-}
-
-// Health implements kms.Backend.
-func (f *Fake) Health(ctx context.Context) error {
-	return kms.NewError(string(OpHealth), "", f.enter(ctx, OpHealth, ""))
-}
-
-// CreateKey implements kms.Admin.
-func (f *Fake) CreateKey(ctx context.Context, keyID string) (kms.KeyInfo, error) {
-	err := errors.Join(f.enter(ctx, OpCreateKey, keyID), kms.CheckKeyID(keyID))
-	f.mu.Lock()
-	defer f.mu.Unlock()
-	if err == nil && f.keys[keyID] != nil {
-		err = kms.AlreadyExists
-	}
-	if err != nil {
-		return kms.KeyInfo{}, kms.NewError(string(OpCreateKey), keyID, err)
-	}
-	k := newFakeKey()
-	f.keys[keyID] = k
-	return k.info(keyID), nil
-}
-
-// DescribeKey implements kms.Admin.
-func (f *Fake) DescribeKey(ctx context.Context, keyID string) (info kms.KeyInfo, err error) {
-	err = f.do(ctx, OpDescribeKey, keyID, func(k *fakeKey) error {
-		info = k.info(keyID)
-		return nil
-	})
-	return info, err
-}
-
-// ListKeys implements kms.Admin.
-func (f *Fake) ListKeys(ctx context.Context, after string, limit int) (kms.KeyPage, error) {
-	if err := f.enter(ctx, OpListKeys, ""); err != nil {
-		return kms.KeyPage{}, kms.NewError(string(OpListKeys), "", err)
-	}
-	if limit < 1 || limit > kms.MaxListedKeys {
-		limit = kms.MaxListedKeys
 	}
 	f.mu.Lock()
 	defer f.mu.Unlock()
-	var page kms.KeyPage
-	for _, id := range slices.Sorted(maps.Keys(f.keys)) {
-		if id <= after {
-			continue
-		}
-		if page.More = len(page.Keys) == limit; page.More {
-			break
-		}
-		page.Keys = append(page.Keys, f.keys[id].info(id))
+	k := f.keys[keyID]
+	if k == nil {
+		return kms.NotFound
 	}
-	return page, nil
-}
-
-// RotateKey implements kms.Admin.
-func (f *Fake) RotateKey(ctx context.Context, keyID string) (info kms.KeyInfo, err error) {
-	err = f.do(ctx, OpRotateKey, keyID, func(k *fakeKey) error {
-		if err := k.state.CheckEncrypt(); err != nil {
-			return err
-		}
-		k.versions = append(k.versions, fakeVersion{cipher.NewMasterKey(), time.Now()})
-		info = k.info(keyID)
-		return nil
-	})
-	return info, err
-}
-
-func (k *fakeKey) info(keyID string) kms.KeyInfo {
-	info := kms.KeyInfo{ID: keyID, State: k.state, Created: k.created, Origin: "COFFER_FAKE"}
-	for i, v := range k.versions {
-		info.Versions = append(info.Versions, kms.KeyVersion{
-			Number: uint32(i + 1), Fingerprint: v.master.Fingerprint(), Created: v.created,
-		})
-	}
-	return info
-}
-
-// additional binds a wrapped KEK to everything but the key, which opens it.
-func (f *Fake) additional(keyID string, keyContext []byte) []byte {
-	ad := append(f.instance[:], byte(len(keyID)), byte(len(keyID)>>8))
-	return append(append(ad, keyID...), keyContext...)
-}
-
-// wrap gives u32 version || box.
-func (f *Fake) wrap(k *fakeKey, keyID string, kek *cipher.KEK, keyContext []byte) (kms.Wrapped, error) {
-	if err := errors.Join(kms.CheckContext(keyContext), k.state.CheckEncrypt()); err != nil {
-		return kms.Wrapped{}, err
-	}
-	number := uint32(len(k.versions))
-	master := k.versions[number-1].master
-	ciphertext := binary.BigEndian.AppendUint32(nil, number)
-	ciphertext = cipher.NewBox(master).Seal(ciphertext, kek.Expose(), f.additional(keyID, keyContext))
-	return kms.Wrapped{
-		Instance: f.instance, KeyID: keyID, Fingerprint: master.Fingerprint(), Version: number, Ciphertext: ciphertext,
-	}, nil
-}
-
-func (f *Fake) unwrap(k *fakeKey, w kms.Wrapped, keyContext []byte) (*cipher.KEK, uint32, error) {
-	if err := errors.Join(w.Check(), kms.CheckContext(keyContext)); err != nil {
-		return nil, 0, err
-	}
-	if !w.Instance.IsZero() && w.Instance != f.instance {
-		return nil, 0, fmt.Errorf("%w: wrapped by backend %v, this is %v", kms.Crypto, w.Instance, f.instance)
-	}
-	if len(w.Ciphertext) < 4 {
-		return nil, 0, fmt.Errorf("%w: a wrapped KEK of %d bytes", kms.Crypto, len(w.Ciphertext))
-	}
-	number := binary.BigEndian.Uint32(w.Ciphertext)
-	if number < 1 || uint64(number) > uint64(len(k.versions)) || w.Version != 0 && w.Version != number {
-		return nil, 0, fmt.Errorf("%w: version %d in the wrapped KEK", kms.Crypto, number)
-	}
-	master := k.versions[number-1].master
-	if found := master.Fingerprint(); !w.Fingerprint.IsZero() && w.Fingerprint != found {
-		return nil, 0, fmt.Errorf("%w: fingerprint %v, wrapped under %v", kms.Crypto, found, w.Fingerprint)
-	}
-	raw, err := cipher.NewBox(master).Open(nil, w.Ciphertext[4:], f.additional(w.KeyID, keyContext))
-	if err != nil {
-		return nil, 0, fmt.Errorf("%w: %w", kms.Crypto, err)
-	}
-	defer clear(raw)
-	kek, err := cipher.KEKFromBytes(raw)
-	return kek, number, err
+	return fn(k)
 }

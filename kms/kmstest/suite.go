@@ -10,23 +10,34 @@ import (
 	"coffer/kms"
 )
 
-// Backend is what the suite tests: the data path and the administration.
+// Backend is what the suite tests: the data path, the administration, and
+// everything that a backend may add to them.
 type Backend interface {
 	kms.Backend
 	kms.Admin
+	kms.Creator
+	kms.Lifecycle
+	kms.Describer
+	kms.Crypter
+	kms.Wrapper
+	kms.BatchRewrapper
 }
 
 // Open opens a backend that is empty and an instance of its own. It closes the
 // backend by t.Cleanup.
 type Open func(t *testing.T) Backend
 
-// Run holds a backend to what kms.Backend and kms.Admin promise.
+// suiteCase is one case of a suite.
+type suiteCase struct {
+	name string
+	test func(*testing.T, Open)
+}
+
+// Run holds a backend to what the interfaces of package kms promise. Every
+// backend runs the same cases.
 func Run(t *testing.T, open Open) {
 	t.Helper()
-	cases := []struct {
-		name string
-		test func(*testing.T, Open)
-	}{
+	runCases(t, open, []suiteCase{
 		{"Instance", testInstance},
 		{"CreateDescribe", testCreateDescribe},
 		{"KeyIDs", testKeyIDs},
@@ -51,7 +62,33 @@ func Run(t *testing.T, open Open) {
 		{"ConcurrentCreate", testConcurrentCreate},
 		{"ConcurrentUse", testConcurrentUse},
 		{"Health", testHealth},
-	}
+		{"CreateWith", testCreateWith},
+		{"CreateWithRefuses", testCreateWithRefuses},
+		{"EnableDisable", testEnableDisable},
+		{"Deletion", testDeletion},
+		{"DeletionWindow", testDeletionWindow},
+		{"Destroy", testDestroy},
+		{"DestroyAndMakeAnew", testDestroyAndMakeAnew},
+		{"LifecycleNotFound", testLifecycleNotFound},
+		{"LifecycleCancelled", testLifecycleCancelled},
+		{"Description", testDescription},
+		{"Tags", testTags},
+		{"TagLimits", testTagLimits},
+		{"MaxAge", testMaxAge},
+		{"Encrypt", testEncrypt},
+		{"EncryptLimits", testEncryptLimits},
+		{"EncryptBinds", testEncryptBinds},
+		{"EncryptAndKEKs", testEncryptAndKEKs},
+		{"EncryptStates", testEncryptStates},
+		{"WrapKEK", testWrapKEK},
+		{"RewrapBatch", testRewrapBatch},
+		{"RewrapBatchSize", testRewrapBatchSize},
+		{"ConcurrentLifecycle", testConcurrentLifecycle},
+	})
+}
+
+func runCases(t *testing.T, open Open, cases []suiteCase) {
+	t.Helper()
 	for _, c := range cases {
 		t.Run(c.name, func(t *testing.T) {
 			t.Parallel()
@@ -68,11 +105,16 @@ const testKey = "tenant/äλ 1"
 
 func testContext() []byte { return []byte(`{"bucket":"` + canary + `"}`) }
 
-// create makes keys.
+// create makes keys. A backend that RunFixed tests must have them.
 func create(t *testing.T, b Backend, keyIDs ...string) {
 	t.Helper()
 	for _, id := range keyIDs {
-		if _, err := b.CreateKey(t.Context(), id); err != nil {
+		bring := b.CreateKey
+		if _, fixed := b.(grown); fixed {
+			bring = b.DescribeKey
+		}
+		_, err := bring(t.Context(), id)
+		if err != nil {
 			t.Fatalf("create key %q: %v", id, err)
 		}
 	}

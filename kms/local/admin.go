@@ -15,17 +15,25 @@ import (
 // CreateKey implements kms.Admin. A creation that failed midway, or that ended
 // with the process, is finished and its key returned.
 func (k *Keyring) CreateKey(ctx context.Context, keyID string) (kms.KeyInfo, error) {
-	info, err := k.create(ctx, keyID)
+	return k.CreateKeyWith(ctx, kms.KeySpec{KeyID: keyID})
+}
+
+// CreateKeyWith implements kms.Creator. What a creation that failed midway was to
+// keep about its key gives way to what spec says.
+func (k *Keyring) CreateKeyWith(ctx context.Context, spec kms.KeySpec) (kms.KeyInfo, error) {
+	info, err := k.create(ctx, spec)
 	if err != nil {
-		return kms.KeyInfo{}, kms.NewError("create key", keyID, err)
+		return kms.KeyInfo{}, kms.NewError("create key", spec.KeyID, err)
 	}
 	return info, nil
 }
 
-func (k *Keyring) create(ctx context.Context, keyID string) (kms.KeyInfo, error) {
-	if err := errors.Join(ctx.Err(), kms.CheckKeyID(keyID)); err != nil {
+func (k *Keyring) create(ctx context.Context, spec kms.KeySpec) (kms.KeyInfo, error) {
+	spec, err := spec.WithDefaults(Origin)
+	if err := errors.Join(ctx.Err(), err); err != nil {
 		return kms.KeyInfo{}, err
 	}
+	keyID := spec.KeyID
 	k.list.Lock()
 	defer k.list.Unlock()
 	if err := k.vacant(keyID); err != nil {
@@ -33,11 +41,12 @@ func (k *Keyring) create(ctx context.Context, keyID string) (kms.KeyInfo, error)
 	}
 	r, err := k.readKey(k.files.keyName(keyID))
 	switch {
-	case errors.Is(err, ErrMissing):
+	case errors.Is(err, ErrMissing), errors.Is(err, errDestroyed):
 		r = k.newRecord(keyID)
 	case err != nil:
 		return kms.KeyInfo{}, err // a file is there: it is not for us to replace
 	}
+	r.origin, r.description, r.tags = spec.Origin, spec.Description, spec.Tags
 	// What readKey found may be visible and not durable, so it is written again.
 	if err := k.writeKey(r); err != nil {
 		r.wipe()
@@ -68,7 +77,7 @@ func (k *Keyring) vacant(keyID string) error {
 func (k *Keyring) newRecord(keyID string) *keyRecord {
 	now := k.now()
 	return &keyRecord{
-		id: keyID, instance: k.instance, state: kms.StateEnabled, created: now, origin: Origin,
+		id: keyID, instance: k.instance, state: kms.StateEnabled, created: now,
 		versions: []masterVersion{{number: 1, created: now, master: cipher.NewMasterKey()}},
 	}
 }
@@ -134,9 +143,15 @@ func (k *Keyring) listKeys(ctx context.Context, after string, limit int) (kms.Ke
 		from++
 	}
 	ids = ids[from:]
-	page := kms.KeyPage{More: len(ids) > limit}
-	for _, id := range ids[:min(limit, len(ids))] {
+	var page kms.KeyPage
+	for _, id := range ids {
 		e := k.entries[id]
+		if e.destroyed {
+			continue
+		}
+		if page.More = len(page.Keys) == limit; page.More {
+			break
+		}
 		if e.record == nil {
 			page.Keys = append(page.Keys, kms.KeyInfo{ID: id, Fault: e.fault})
 			continue
@@ -176,6 +191,7 @@ func (k *Keyring) rotate(ctx context.Context, keyID string) (kms.KeyInfo, error)
 func (r *keyRecord) info() kms.KeyInfo {
 	info := kms.KeyInfo{
 		ID: r.id, State: r.state, Created: r.created, DeleteAfter: r.deleteAfter,
+		Algorithm: kms.AlgorithmAES256, Usage: kms.UsageEncryptDecrypt,
 		Origin: r.origin, Description: r.description, Tags: maps.Clone(r.tags),
 		MaxAge: time.Duration(r.maxAge) * time.Second,
 	}

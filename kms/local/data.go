@@ -14,7 +14,7 @@ var errClosed = fmt.Errorf("%w: the keyring is closed", kms.Unavailable)
 // GenerateKEK implements kms.Backend.
 func (k *Keyring) GenerateKEK(ctx context.Context, keyID string, keyContext []byte) (*cipher.KEK, kms.Wrapped, error) {
 	kek := cipher.NewKEK()
-	w, err := k.wrap(ctx, keyID, kek, keyContext)
+	w, err := k.wrap(ctx, keyID, kek.Expose(), keyContext)
 	if err != nil {
 		kek.Wipe()
 		return nil, kms.Wrapped{}, kms.NewError("generate KEK", keyID, err)
@@ -22,10 +22,38 @@ func (k *Keyring) GenerateKEK(ctx context.Context, keyID string, keyContext []by
 	return kek, w, nil
 }
 
+// WrapKEK implements kms.Wrapper.
+func (k *Keyring) WrapKEK(ctx context.Context, keyID string, kek *cipher.KEK, keyContext []byte) (kms.Wrapped, error) {
+	return k.encrypt(ctx, "wrap KEK", keyID, kek.Expose(), keyContext)
+}
+
+// Encrypt implements kms.Crypter.
+func (k *Keyring) Encrypt(ctx context.Context, keyID string, plaintext, keyContext []byte) (kms.Wrapped, error) {
+	return k.encrypt(ctx, "encrypt", keyID, plaintext, keyContext)
+}
+
+func (k *Keyring) encrypt(ctx context.Context, op, keyID string, plaintext, keyContext []byte) (w kms.Wrapped, err error) {
+	if err = kms.CheckPlaintext(plaintext); err == nil {
+		w, err = k.wrap(ctx, keyID, plaintext, keyContext)
+	}
+	return w, kms.NewError(op, keyID, err)
+}
+
+// Decrypt implements kms.Crypter.
+func (k *Keyring) Decrypt(ctx context.Context, w kms.Wrapped, keyContext []byte) ([]byte, error) {
+	plaintext, _, err := k.unwrap(ctx, w, keyContext)
+	return plaintext, kms.NewError("decrypt", w.KeyID, err)
+}
+
 // Unwrap implements kms.Backend. A zero Instance in w is not compared, since it
 // is bound to the ciphertext anyway.
 func (k *Keyring) Unwrap(ctx context.Context, w kms.Wrapped, keyContext []byte) (*cipher.KEK, error) {
-	kek, _, err := k.unwrap(ctx, w, keyContext)
+	raw, _, err := k.unwrap(ctx, w, keyContext)
+	defer clear(raw)
+	var kek *cipher.KEK
+	if err == nil {
+		kek, err = asKEK(raw)
+	}
 	if err != nil {
 		return nil, kms.NewError("unwrap KEK", w.KeyID, err)
 	}
@@ -41,12 +69,26 @@ func (k *Keyring) Rewrap(ctx context.Context, w kms.Wrapped, keyContext []byte) 
 	return next, nil
 }
 
+// RewrapBatch implements kms.BatchRewrapper. It costs what Rewrap costs each.
+func (k *Keyring) RewrapBatch(ctx context.Context, items []kms.RewrapItem) []kms.RewrapResult {
+	results := make([]kms.RewrapResult, len(items))
+	for i, item := range items {
+		if i >= kms.MaxBatch {
+			results[i].Err = kms.NewError("rewrap KEK", item.Wrapped.KeyID,
+				fmt.Errorf("%w: a batch of %d, more than %d", kms.Invalid, len(items), kms.MaxBatch))
+			continue
+		}
+		results[i].Wrapped, results[i].Err = k.Rewrap(ctx, item.Wrapped, item.Context)
+	}
+	return results
+}
+
 func (k *Keyring) rewrap(ctx context.Context, w kms.Wrapped, keyContext []byte) (kms.Wrapped, error) {
-	kek, old, err := k.unwrap(ctx, w, keyContext)
+	raw, old, err := k.unwrap(ctx, w, keyContext)
 	if err != nil {
 		return kms.Wrapped{}, err
 	}
-	defer kek.Wipe()
+	defer clear(raw)
 	info, err := k.describe(ctx, w.KeyID)
 	if err != nil {
 		return kms.Wrapped{}, err
@@ -58,11 +100,11 @@ func (k *Keyring) rewrap(ctx context.Context, w kms.Wrapped, keyContext []byte) 
 		w.Instance, w.Version, w.Fingerprint = k.instance, old.Number, old.Fingerprint
 		return w, nil
 	}
-	return k.wrap(ctx, w.KeyID, kek, keyContext)
+	return k.wrap(ctx, w.KeyID, raw, keyContext)
 }
 
-// wrap wraps kek under the newest version of the key.
-func (k *Keyring) wrap(ctx context.Context, keyID string, kek *cipher.KEK, keyContext []byte) (kms.Wrapped, error) {
+// wrap wraps a plaintext under the newest version of the key.
+func (k *Keyring) wrap(ctx context.Context, keyID string, plaintext, keyContext []byte) (kms.Wrapped, error) {
 	if err := errors.Join(ctx.Err(), kms.CheckKeyID(keyID), kms.CheckContext(keyContext)); err != nil {
 		return kms.Wrapped{}, err
 	}
@@ -74,15 +116,16 @@ func (k *Keyring) wrap(ctx context.Context, keyID string, kek *cipher.KEK, keyCo
 		v := r.newest()
 		w = kms.Wrapped{
 			Instance: k.instance, KeyID: keyID, Fingerprint: v.master.Fingerprint(), Version: v.number,
-			Ciphertext: wrapKEK(v.master, kek, wrapContext{k.instance, keyID, v.number, keyContext}),
+			Ciphertext: seal(v.master, plaintext, wrapContext{k.instance, keyID, v.number, keyContext}),
 		}
 		return nil
 	})
 	return w, err
 }
 
-// unwrap gives the KEK and the version that wraps it.
-func (k *Keyring) unwrap(ctx context.Context, w kms.Wrapped, keyContext []byte) (*cipher.KEK, kms.KeyVersion, error) {
+// unwrap gives the plaintext, which the caller wipes, and the version that
+// wraps it.
+func (k *Keyring) unwrap(ctx context.Context, w kms.Wrapped, keyContext []byte) ([]byte, kms.KeyVersion, error) {
 	var version kms.KeyVersion
 	if err := errors.Join(ctx.Err(), w.Check(), kms.CheckContext(keyContext)); err != nil {
 		return nil, version, err
@@ -97,17 +140,17 @@ func (k *Keyring) unwrap(ctx context.Context, w kms.Wrapped, keyContext []byte) 
 	if w.Version != 0 && w.Version != number {
 		return nil, version, fmt.Errorf("%w: wrapped by version %d, the record says %d", kms.Crypto, number, w.Version)
 	}
-	var kek *cipher.KEK
+	var plaintext []byte
 	err = k.use(w.KeyID, func(r *keyRecord) error {
 		v, err := k.expect(r, number, w.Fingerprint)
 		if err != nil {
 			return err
 		}
 		version = v.info()
-		kek, err = unwrapKEK(v.master, w.Ciphertext, wrapContext{k.instance, w.KeyID, number, keyContext})
+		plaintext, err = unseal(v.master, w.Ciphertext, wrapContext{k.instance, w.KeyID, number, keyContext})
 		return err
 	})
-	return kek, version, err
+	return plaintext, version, err
 }
 
 // expect finds a version and compares its fingerprint, where one is given.
@@ -148,6 +191,9 @@ func (k *Keyring) health(ctx context.Context) error {
 			return err
 		}
 		r, err := k.readKey(k.files.keyName(id))
+		if errors.Is(err, errDestroyed) {
+			continue // about to leave the list
+		}
 		if err != nil {
 			errs = append(errs, fmt.Errorf("key %q: %w", id, err))
 			continue

@@ -3,10 +3,11 @@
 //
 // # Duty
 //
-// Keyring implements kms.Backend and kms.Admin over a directory with one sealed
-// file per key and one for the keyring itself (FORMAT.md gives the bytes). The
-// files are sealed under a subkey of the StoreKey, so the keyring runs from the
-// start of the server, without any service.
+// Keyring implements kms.Backend, kms.Admin and all that a backend may add to
+// them, over a directory with one sealed file per key and one for the keyring
+// itself (FORMAT.md gives the bytes). The files are sealed under a subkey of the
+// StoreKey, so the keyring runs from the start of the server, without any
+// service.
 //
 // # Nothing is ever regenerated
 //
@@ -16,6 +17,12 @@
 // a *FileError that names the file and what to do; the key is not made anew
 // under any operation, and the other keys go on working. A file that was
 // restored is picked up by the next operation on its key.
+//
+// # Destruction
+//
+// DestroyKey is the one operation that loses key material, and cannot be undone.
+// Nothing is destroyed by time alone: a key whose waiting time has passed goes
+// on decrypting until somebody calls DestroyKey.
 //
 // # Durability
 //

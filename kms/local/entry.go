@@ -35,9 +35,14 @@ func (k *Keyring) find(keyID string) (*entry, error) {
 	}
 	e := k.entries[keyID]
 	if e == nil {
-		return nil, fmt.Errorf("%w: keyring %v never had it", kms.NotFound, k.instance)
+		return nil, k.unknown()
 	}
 	return e, nil
+}
+
+// unknown is the error of a key that is not in the keyring.
+func (k *Keyring) unknown() error {
+	return fmt.Errorf("%w: keyring %v does not have it", kms.NotFound, k.instance)
 }
 
 // useLoaded calls fn if the record is in memory, and keeps it from being wiped
@@ -47,6 +52,9 @@ func (k *Keyring) useLoaded(e *entry, fn func(*keyRecord) error) (done bool, err
 	defer k.mu.RUnlock()
 	if k.closed {
 		return true, errClosed
+	}
+	if e.destroyed {
+		return true, k.unknown()
 	}
 	if e.record == nil {
 		return false, nil
@@ -101,10 +109,12 @@ func (k *Keyring) change(keyID string, fn func(*keyRecord) error) (kms.KeyInfo, 
 func (k *Keyring) descends(e *entry, r *keyRecord) error {
 	k.mu.RLock()
 	defer k.mu.RUnlock()
-	if k.closed {
+	switch {
+	case k.closed:
 		return errClosed
-	}
-	if e.record == nil {
+	case e.destroyed:
+		return k.unknown()
+	case e.record == nil:
 		return nil
 	}
 	for _, v := range e.record.versions {
@@ -122,11 +132,14 @@ func (k *Keyring) descends(e *entry, r *keyRecord) error {
 func (k *Keyring) show(e *entry, r *keyRecord, fault error) error {
 	k.mu.Lock()
 	defer k.mu.Unlock()
-	if k.closed {
+	if k.closed || e.destroyed {
 		if r != nil {
 			r.wipe()
 		}
-		return errClosed
+		if k.closed {
+			return errClosed
+		}
+		return k.unknown()
 	}
 	if e.record != nil {
 		e.record.wipe()

@@ -31,8 +31,9 @@ const (
 type kind uint8
 
 const (
-	kindInstance kind = 1
-	kindKey      kind = 2
+	kindInstance  kind = 1
+	kindKey       kind = 2
+	kindTombstone kind = 3
 )
 
 var (

@@ -52,6 +52,13 @@ type versionBody struct {
 	Master  []byte `cbor:"3,keyasint"`
 }
 
+// tombstoneBody is the body of what takes the place of a destroyed key's file.
+type tombstoneBody struct {
+	ID        string `cbor:"1,keyasint"`
+	Instance  []byte `cbor:"2,keyasint"`
+	Destroyed int64  `cbor:"3,keyasint"`
+}
+
 // wipe forgets the key material of b.
 func (b *keyBody) wipe() {
 	for _, v := range b.Versions {
@@ -110,6 +117,14 @@ func (r instanceRecord) with(keyID string) instanceRecord {
 	i, found := slices.BinarySearch(r.keyIDs, keyID)
 	if !found {
 		r.keyIDs = slices.Insert(slices.Clone(r.keyIDs), i, keyID)
+	}
+	return r
+}
+
+// without returns r with keyID not in its list.
+func (r instanceRecord) without(keyID string) instanceRecord {
+	if i, found := slices.BinarySearch(r.keyIDs, keyID); found {
+		r.keyIDs = slices.Delete(slices.Clone(r.keyIDs), i, i+1)
 	}
 	return r
 }

@@ -56,6 +56,7 @@ func TestKeyBodyRoundTrip(t *testing.T) {
 	}
 	want := kms.KeyInfo{
 		ID: "k", State: kms.StatePendingDeletion, Created: time.Unix(0, -5), DeleteAfter: time.Unix(0, 9),
+		Algorithm: kms.AlgorithmAES256, Usage: kms.UsageEncryptDecrypt,
 		Origin: "o", Description: "d", Tags: map[string]string{"a": "b", "": ""},
 		MaxAge: time.Minute,
 		Versions: []kms.KeyVersion{

@@ -29,7 +29,7 @@ func goldenKeys(t *testing.T) []kms.KeyInfo {
 		}
 		return kms.KeyVersion{Number: number, Fingerprint: f, Created: at(second)}
 	}
-	return []kms.KeyInfo{
+	keys := []kms.KeyInfo{
 		{
 			ID: "off", State: kms.StateDisabled, Created: at(4), Origin: "COFFER_LOCAL",
 			Versions: []kms.KeyVersion{version(1, "73543aa547b5a8b74b983130f6629b70", 4)},
@@ -49,4 +49,8 @@ func goldenKeys(t *testing.T) []kms.KeyInfo {
 			},
 		},
 	}
+	for i := range keys {
+		keys[i].Algorithm, keys[i].Usage = kms.AlgorithmAES256, kms.UsageEncryptDecrypt
+	}
+	return keys
 }

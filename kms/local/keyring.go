@@ -1,6 +1,7 @@
 package local
 
 import (
+	"bytes"
 	"context"
 	"errors"
 	"fmt"
@@ -21,8 +22,14 @@ const DefaultDir = "keyring"
 const Origin = "COFFER_LOCAL"
 
 var (
-	_ kms.Backend = (*Keyring)(nil)
-	_ kms.Admin   = (*Keyring)(nil)
+	_ kms.Backend        = (*Keyring)(nil)
+	_ kms.Admin          = (*Keyring)(nil)
+	_ kms.Creator        = (*Keyring)(nil)
+	_ kms.Lifecycle      = (*Keyring)(nil)
+	_ kms.Describer      = (*Keyring)(nil)
+	_ kms.Crypter        = (*Keyring)(nil)
+	_ kms.Wrapper        = (*Keyring)(nil)
+	_ kms.BatchRewrapper = (*Keyring)(nil)
 )
 
 // Options say where a keyring is and what opens it.
@@ -70,7 +77,7 @@ type Keyring struct {
 
 	mu      sync.RWMutex // guards what follows, and the records against wiping
 	record  instanceRecord
-	entries map[string]*entry // by key id; grows only
+	entries map[string]*entry // by key id
 	strays  []error           // files that are no key of the list and do not open
 	closed  bool
 }
@@ -81,8 +88,9 @@ type entry struct {
 	write sync.Mutex // serialises changes of the key and loads from the disk
 
 	// guarded by Keyring.mu
-	record *keyRecord // nil when the file could not be used
-	fault  error      // why record is nil
+	record    *keyRecord // nil when the file could not be used
+	fault     error      // why record is nil
+	destroyed bool       // for good; record and fault are nil
 }
 
 // Open opens the keyring, and makes it first when its directory is missing or
@@ -176,50 +184,67 @@ func (k *Keyring) load(ctx context.Context, names []string) error {
 		return k.files.fault(instanceName, kms.Crypto, fmt.Errorf("%w: %w", ErrDamaged, err))
 	}
 	k.instance = k.record.instance
+	next := k.record
 	listed := make(map[string]bool, len(k.record.keyIDs))
 	for _, id := range k.record.keyIDs {
 		if err := ctx.Err(); err != nil {
 			return err
 		}
-		name := k.files.keyName(id)
+		e, name := &entry{id: id}, k.files.keyName(id)
+		if e.record, e.fault = k.readKey(name); errors.Is(e.fault, errDestroyed) {
+			next = next.without(id)
+			continue // adopt removes its file
+		}
 		listed[name] = true
-		e := &entry{id: id}
-		e.record, e.fault = k.readKey(name)
 		k.entries[id] = e
 	}
-	return k.adopt(names, listed)
+	return k.adopt(next, names, listed)
 }
 
 // adopt takes in the key files that the list does not name: creations that
-// ended before the list was replaced.
-func (k *Keyring) adopt(names []string, listed map[string]bool) error {
-	next := k.record
+// ended before the list was replaced. And it finishes what destructions left:
+// the list that is written is next without them, then their tombstones go.
+func (k *Keyring) adopt(next instanceRecord, names []string, listed map[string]bool) error {
+	var tombstones []string
 	for _, name := range names {
 		if !isKeyName(name) || listed[name] {
 			continue
 		}
 		r, err := k.readKey(name)
-		if err != nil {
+		switch {
+		case errors.Is(err, errDestroyed):
+			tombstones = append(tombstones, name)
+		case err != nil:
 			k.strays = append(k.strays, err)
-			continue
+		default:
+			k.entries[r.id] = &entry{id: r.id, record: r}
+			next = next.with(r.id)
 		}
-		k.entries[r.id] = &entry{id: r.id, record: r}
-		next = next.with(r.id)
 	}
-	if len(next.keyIDs) == len(k.record.keyIDs) {
-		return nil
+	if !slices.Equal(next.keyIDs, k.record.keyIDs) {
+		if err := k.writeInstance(next); err != nil {
+			return err
+		}
+		k.record = next
 	}
-	if err := k.writeInstance(next); err != nil {
-		return err
+	for _, name := range tombstones {
+		if err := k.files.remove(name); err != nil {
+			return err
+		}
 	}
-	k.record = next
 	return nil
 }
+
+// errDestroyed says that a tombstone stands in the place of a key's file.
+var errDestroyed = fmt.Errorf("%w: it was destroyed", kms.NotFound)
 
 // readKey loads a key file and checks that it is the one its name says.
 func (k *Keyring) readKey(name string) (*keyRecord, error) {
 	body, err := k.files.read(name, kindKey)
 	if err != nil {
+		if errors.Is(err, ErrDamaged) && k.buried(name) {
+			return nil, errDestroyed
+		}
 		return nil, err
 	}
 	defer clear(body)
@@ -246,6 +271,25 @@ func (k *Keyring) writeKey(r *keyRecord) error {
 	}
 	defer clear(body)
 	return k.files.write(k.files.keyName(r.id), kindKey, body)
+}
+
+// writeTombstone puts a tombstone in the place of a key's file.
+func (k *Keyring) writeTombstone(name, keyID string) error {
+	body, err := k.codec.enc.Marshal(tombstoneBody{ID: keyID, Instance: k.instance[:], Destroyed: k.now().UnixNano()})
+	if err != nil {
+		return err
+	}
+	return k.files.write(name, kindTombstone, body)
+}
+
+// buried reports whether a tombstone of this keyring stands under name.
+func (k *Keyring) buried(name string) bool {
+	body, err := k.files.read(name, kindTombstone)
+	if err != nil {
+		return false
+	}
+	var b tombstoneBody
+	return k.codec.decode(body, &b) == nil && bytes.Equal(b.Instance, k.instance[:]) && k.files.keyName(b.ID) == name
 }
 
 // Instance returns the id that the keyring got at its creation.

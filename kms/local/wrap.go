@@ -13,7 +13,7 @@ const (
 	labelKEK       = "coffer/v1/keyring/kek"
 	wrapVersion    = 1
 	wrapHeaderSize = 5
-	wrappedSize    = wrapHeaderSize + cipher.KeySize + cipher.BoxOverhead
+	wrapOverhead   = wrapHeaderSize + cipher.BoxOverhead
 )
 
 // wrapContext is what a wrapped KEK is bound to.
@@ -37,18 +37,18 @@ func (c wrapContext) additional() []byte {
 	return append(b, c.keyContext...)
 }
 
-// wrapKEK gives the ciphertext of kek under master.
-func wrapKEK(master *cipher.MasterKey, kek *cipher.KEK, c wrapContext) []byte {
-	b := make([]byte, 0, wrappedSize)
+// seal gives the ciphertext of a plaintext under master.
+func seal(master *cipher.MasterKey, plaintext []byte, c wrapContext) []byte {
+	b := make([]byte, 0, wrapOverhead+len(plaintext))
 	b = append(b, wrapVersion)
 	b = binary.BigEndian.AppendUint32(b, c.version)
-	return cipher.NewBox(master).Seal(b, kek.Expose(), c.additional())
+	return cipher.NewBox(master).Seal(b, plaintext, c.additional())
 }
 
 // wrappedVersion tells which key version wrapped a ciphertext.
 func wrappedVersion(ciphertext []byte) (uint32, error) {
-	if len(ciphertext) != wrappedSize {
-		return 0, fmt.Errorf("%w: a wrapped KEK of %d bytes, must be %d", kms.Crypto, len(ciphertext), wrappedSize)
+	if n := len(ciphertext); n <= wrapOverhead || n > wrapOverhead+kms.MaxPlaintextSize {
+		return 0, fmt.Errorf("%w: a wrapped KEK of %d bytes, must be %d", kms.Crypto, n, wrapOverhead+cipher.KeySize)
 	}
 	if ciphertext[0] != wrapVersion {
 		return 0, fmt.Errorf("%w: wrapped KEK of unknown format %d", kms.Crypto, ciphertext[0])
@@ -56,16 +56,20 @@ func wrappedVersion(ciphertext []byte) (uint32, error) {
 	return binary.BigEndian.Uint32(ciphertext[1:]), nil
 }
 
-// unwrapKEK opens a ciphertext whose size wrappedVersion has checked.
-func unwrapKEK(master *cipher.MasterKey, ciphertext []byte, c wrapContext) (*cipher.KEK, error) {
-	raw, err := cipher.NewBox(master).Open(nil, ciphertext[wrapHeaderSize:], c.additional())
+// unseal opens a ciphertext whose size wrappedVersion has checked.
+func unseal(master *cipher.MasterKey, ciphertext []byte, c wrapContext) ([]byte, error) {
+	plaintext, err := cipher.NewBox(master).Open(nil, ciphertext[wrapHeaderSize:], c.additional())
 	if err != nil {
 		return nil, fmt.Errorf("%w: the wrapped KEK or its context was changed: %w", kms.Crypto, err)
 	}
-	defer clear(raw)
-	kek, err := cipher.KEKFromBytes(raw)
+	return plaintext, nil
+}
+
+// asKEK makes a KEK of a plaintext.
+func asKEK(plaintext []byte) (*cipher.KEK, error) {
+	kek, err := cipher.KEKFromBytes(plaintext)
 	if err != nil {
-		return nil, fmt.Errorf("%w: %w", kms.Crypto, err)
+		return nil, fmt.Errorf("%w: it wraps no KEK: %w", kms.Crypto, err)
 	}
 	return kek, nil
 }
