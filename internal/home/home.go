@@ -87,8 +87,8 @@ func Open(o Options) (*Home, error) {
 	if err != nil {
 		return nil, errors.Join(err, lock.unlock())
 	}
-	defer config.unlock()
 	h, err := open(o, v)
+	err = errors.Join(err, config.unlock())
 	if err != nil {
 		return nil, errors.Join(err, lock.unlock())
 	}

@@ -92,8 +92,7 @@ func (k *Keys) newSecret(u Unlock) (storekey.Secret, error) {
 		if filepath.Clean(u.KeyFile) == filepath.Clean(k.options.Unlock.KeyFile) {
 			return storekey.Secret{}, fmt.Errorf("%s %w", u.KeyFile, ErrSameKeyFile)
 		}
-		s, _, err := ensureKeyFile(disk.NewOS(filepath.Dir(u.KeyFile)), filepath.Base(u.KeyFile))
-		return s, err
+		return ensureKeyFile(disk.NewOS(filepath.Dir(u.KeyFile)), filepath.Base(u.KeyFile))
 	}
 	if k.options.Ask == nil {
 		return storekey.Secret{}, fmt.Errorf("%w: no new passphrase, key or key file", ErrNoSecret)

@@ -49,21 +49,20 @@ func keyFile(dir disk.FS, name string) (storekey.Secret, error) {
 
 // ensureKeyFile reads a key file, which is made with a fresh key, durable, where
 // it is missing.
-func ensureKeyFile(dir disk.Volume, name string) (s storekey.Secret, made bool, err error) {
-	s, err = keyFile(dir, name)
+func ensureKeyFile(dir disk.Volume, name string) (storekey.Secret, error) {
+	s, err := keyFile(dir, name)
 	if !errors.Is(err, fs.ErrNotExist) {
-		return s, false, err
+		return s, err
 	}
 	content := storekey.NewKeyFile()
 	defer clear(content)
 	if err := dir.MkdirAll("."); err != nil {
-		return storekey.Secret{}, false, err
+		return storekey.Secret{}, err
 	}
 	if err := disk.WriteFileAtomic(dir, ".", name, content); err != nil {
-		return storekey.Secret{}, false, err
+		return storekey.Secret{}, err
 	}
-	s, err = storekey.KeyFileSecret(content)
-	return s, true, err
+	return storekey.KeyFileSecret(content)
 }
 
 // unlockSecret finds the secret for a store that has slots already.
@@ -92,6 +91,5 @@ func (o Options) firstSecret(v volumes) (storekey.Secret, error) {
 	if s, ok, err := o.Unlock.given(); ok || err != nil {
 		return s, err
 	}
-	s, _, err := ensureKeyFile(v.key, filepath.Base(o.Unlock.KeyFile))
-	return s, err
+	return ensureKeyFile(v.key, filepath.Base(o.Unlock.KeyFile))
 }
