@@ -37,7 +37,7 @@ func defineFlags(set *flag.FlagSet) optionValues {
 	}
 	return optionValues{
 		binary:  define("coffer", "../../bin/coffer", "binary of the server"),
-		tree:    define("tree", filepath.Join(runtime.GOROOT(), "src", "net"), "directory of real files to upload"),
+		tree:    define("tree", filepath.Join(runtime.GOROOT(), "src", "internal"), "directory of real files to upload; more than a page of a listing"),
 		large:   define("large", "64MiB", "size of the large file"),
 		clients: define("clients", "", "names of clients, separated by commas; all if empty"),
 		dir:     define("dir", "", "where to work; the system's directory for temporary files if empty"),
