@@ -8,6 +8,8 @@ import (
 	"sync/atomic"
 	"testing"
 
+	"golang.org/x/sync/errgroup"
+
 	"coffer/object"
 	"coffer/object/objecttest"
 )
@@ -72,4 +74,33 @@ func BenchmarkGetLarge(b *testing.B) {
 		}
 		_ = r.Close()
 	}
+}
+
+// BenchmarkList pages through 10,000 keys, 1,000 at a time.
+func BenchmarkList(b *testing.B) {
+	_, s := openBench(b)
+	ctx := context.Background()
+	const keys = 10_000
+	var g errgroup.Group
+	g.SetLimit(64)
+	for i := range keys {
+		g.Go(func() error {
+			_, err := s.Put(ctx, object.PutRequest{Bucket: "bucket", Key: fmt.Sprintf("folder%02d/%06d", i%50, i), Body: bytes.NewReader(nil), Size: 0})
+			return err
+		})
+	}
+	if err := g.Wait(); err != nil {
+		b.Fatal(err)
+	}
+	for b.Loop() {
+		req := object.ListRequest{Bucket: "bucket", Max: object.MaxListKeys}
+		for more := true; more; {
+			page, err := s.List(ctx, req)
+			if err != nil {
+				b.Fatal(err)
+			}
+			more, req.After = page.More, page.Next
+		}
+	}
+	b.ReportMetric(float64(b.Elapsed().Microseconds())/float64(b.N)/(keys/object.MaxListKeys), "µs/page")
 }

@@ -78,7 +78,7 @@ func (s *Store) createBucket(ctx context.Context, name string) (*bucketRecord, e
 	if _, err := s.space.admit(ctx, 0); err != nil {
 		return nil, err
 	}
-	kek, kekRecord, err := s.keys.generate(ctx, name)
+	kek, kekRecord, err := s.keys.buckets.generate(ctx, name, cipher.ModeSSES3, "")
 	if err != nil {
 		return nil, err
 	}
@@ -94,7 +94,7 @@ func (s *Store) createBucket(ctx context.Context, name string) (*bucketRecord, e
 		if err := tx.Put(bucketKey(name), encode(b)); err != nil {
 			return err
 		}
-		return tx.Put(kekKey(b.ID, b.Generation), encode(&kekRecord))
+		return tx.Put(kekKey(b.ID, b.Generation), encode(kekRecord))
 	})
 }
 
@@ -211,7 +211,8 @@ func (s *Store) dropBucket(ctx context.Context, name string, b *bucketRecord) er
 		if _, err := tx.GetForUpdate(bucketKey(name)); err != nil {
 			return err
 		}
-		for generation := b.Generation; generation > 0 && b.Generation-generation < maxDroppedKEKs; generation-- {
+		last := max(b.Last, b.Generation)
+		for generation := last; generation > 0 && last-generation < maxDroppedKEKs; generation-- {
 			if err := tx.Delete(kekKey(b.ID, generation)); err != nil {
 				return err
 			}
@@ -221,7 +222,7 @@ func (s *Store) dropBucket(ctx context.Context, name string, b *bucketRecord) er
 	if err != nil {
 		return fmt.Errorf("drop: %w", err)
 	}
-	s.keys.forget(b.ID)
+	s.keys.buckets.forget(b.ID)
 	return nil
 }
 

@@ -241,7 +241,8 @@ func (a *assembly) record(req *CompleteRequest, id cipher.UploadID) (*record, []
 	}
 	r := &record{
 		Object: a.upload.Object, Size: a.size, Meta: a.upload.Meta, Keys: [][]byte{a.upload.Key}, Upload: id,
-		ETag: multipartETag(sums.Sum(nil), len(a.parts)),
+		Encryption: a.upload.Encryption,
+		ETag:       multipartETag(sums.Sum(nil), len(a.parts)),
 	}
 	var err error
 	if r.Checksum, err = a.checksum(req.Checksum); err != nil {

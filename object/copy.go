@@ -28,96 +28,166 @@ func (s *Store) copy(ctx context.Context, req *CopyRequest) (*record, error) {
 	if err != nil {
 		return nil, err
 	}
+	plan, err := s.planSealing(ctx, req.Bucket, req.Key, b, &req.Sealing)
+	if err != nil {
+		return nil, err
+	}
 	source, sourceBucket, unpin, err := s.findPinned(ctx, req.SourceBucket, req.SourceKey, req.SourceVersionID)
+	if err == nil {
+		defer unpin()
+		err = s.checkCopySource(ctx, req, sourceBucket, source)
+	}
 	if err != nil {
 		return nil, s.wrap("copy", req.SourceBucket, req.SourceKey, err)
 	}
-	defer unpin()
-	if err := req.SourceIf.checkSource(source); err != nil {
-		return nil, s.wrap("copy", req.SourceBucket, req.SourceKey, err)
-	}
-	self := sourceBucket == b.ID && req.SourceKey == req.Key
-	sameChecksum := req.Algorithm == 0 || req.Algorithm == source.Checksum.Algorithm
+	c := &copying{req: req, bucket: b, plan: plan, source: source, sourceBucket: sourceBucket}
 	switch {
-	case self && req.Meta == nil && sameChecksum:
+	case c.isSelf() && req.Meta == nil && req.Sealing.isZero() && c.keepsChecksum():
 		return nil, errKindf(KindInvalidRequest, "a copy onto itself must change something")
-	case self && sameChecksum:
-		return s.copyOntoItself(ctx, req, b.ID, source)
+	case c.isSelf() && c.keepsChecksum() && c.keepsSealing():
+		return s.copyOntoItself(ctx, c)
+	case c.isSelf() && c.keepsChecksum() && c.changesCustomerKey():
+		return s.copyOntoItself(ctx, c)
 	case source.Size > MaxPutSize:
 		return nil, errKindf(KindInvalidRequest, "the source has %d bytes, a copy at most %d", source.Size, int64(MaxPutSize))
-	case sourceBucket == b.ID && sameChecksum && s.mayShare(source, b):
-		r, err := s.copyShared(ctx, req, b, source)
+	case c.keepsChecksum() && c.mayShare():
+		r, err := s.copyShared(ctx, c)
 		if !errors.Is(err, errSourceChanged) {
 			return r, err
 		}
 	}
-	return s.copyBytes(ctx, req, b)
+	return s.copyBytes(ctx, c)
 }
 
-// copyMeta is the metadata that the copy gets.
-func (req *CopyRequest) copyMeta(source *record) metadata {
-	if req.Meta != nil {
-		return req.Meta.stored()
+// checkCopySource evaluates the conditions on the source and whether its client's key, if it needs one, is there.
+func (s *Store) checkCopySource(ctx context.Context, req *CopyRequest, bucket cipher.BucketID, source *record) error {
+	if err := req.SourceIf.checkSource(source); err != nil {
+		return err
 	}
-	return source.Meta
+	return s.checkCustomer(ctx, bucket, source, req.SourceCustomer)
 }
 
-// copyOntoItself replaces the metadata of a version and keeps everything else.
-func (s *Store) copyOntoItself(ctx context.Context, req *CopyRequest, bucket cipher.BucketID, source *record) (*record, error) {
-	r := *source
-	r.Meta = req.Meta.stored()
+// copying is a copy with what was found out for it.
+type copying struct {
+	req          *CopyRequest
+	bucket       *bucketRecord // of the copy
+	plan         *sealingPlan
+	source       *record
+	sourceBucket cipher.BucketID
+}
+
+func (c *copying) isSelf() bool {
+	return c.sourceBucket == c.bucket.ID && c.req.SourceKey == c.req.Key
+}
+
+func (c *copying) keepsChecksum() bool {
+	return c.req.Algorithm == 0 || c.req.Algorithm == c.source.Checksum.Algorithm
+}
+
+// keepsSealing reports whether a copy onto itself leaves the encryption as it is: nothing was asked for, and the
+// bucket's default is what the object has.
+func (c *copying) keepsSealing() bool {
+	e := c.source.Encryption.public()
+	return c.req.Sealing.isZero() && e.Mode == c.plan.mode && e.KeyID == c.plan.stored().KeyID
+}
+
+// changesCustomerKey reports whether an SSE-C object gets another key of the client and nothing else.
+func (c *copying) changesCustomerKey() bool {
+	return c.source.Encryption.Mode == cipher.ModeSSEC && c.plan.mode == cipher.ModeSSEC
+}
+
+// meta is the metadata that the copy gets.
+func (c *copying) meta() metadata {
+	if c.req.Meta != nil {
+		return c.req.Meta.stored()
+	}
+	return c.source.Meta
+}
+
+// mayShare reports whether the copy may share the source's body under the same DataKey: mode, backend and MasterKey are
+// the same, and the bucket's KEK where it is one; and the entity tag is one that a copy may have. So destroying a key
+// never says anything about the copy that the source did not.
+func (c *copying) mayShare() bool {
+	source, p := c.source, c.plan
+	if source.Parts.Count != 0 || len(source.Keys) != 1 || source.Body.IsZero() || p.mode == cipher.ModeSSEC {
+		return false
+	}
+	var sealed cipher.SealedKey
+	if err := sealed.UnmarshalBinary(source.Keys[0]); err != nil || sealed.Mode != p.mode || sealed.Instance != p.ref.Instance {
+		return false
+	}
+	if p.bucketKey {
+		keyID := p.stored().KeyID
+		return c.sourceBucket == c.bucket.ID && sealed.Generation != 0 && sealed.Generation == c.bucket.generation(keyID)
+	}
+	return sealed.Generation == 0 && source.Encryption.KeyID == p.ref.KeyID
+}
+
+// copyOntoItself replaces metadata and SealedKey of a version, and keeps everything else.
+func (s *Store) copyOntoItself(ctx context.Context, c *copying) (*record, error) {
+	r := *c.source
+	r.Meta = c.meta()
+	if c.plan.mode == cipher.ModeSSEC {
+		var err error
+		if r.Keys, err = s.reseal(ctx, c, r.Object); err != nil {
+			return nil, err
+		}
+	}
 	return &r, s.opts.Meta.Update(ctx, func(tx *metastore.Tx) error {
-		b, err := bucketForUpdate(tx, req.Bucket)
+		b, err := bucketForUpdate(tx, c.req.Bucket)
 		if err != nil {
 			return err
 		}
-		current, err := readName(tx.GetForUpdate, bucket, req.Key)
+		current, err := readName(tx.GetForUpdate, b.ID, c.req.Key)
 		if err != nil {
 			return err
 		}
-		if b.ID != bucket || current == nil || current.Object != source.Object || current.ModTime != source.ModTime {
+		if b.ID != c.bucket.ID || current == nil || current.Object != c.source.Object || current.ModTime != c.source.ModTime {
 			return errKindf(KindOperationAborted, "the object changed while it was copied")
 		}
-		if err := req.If.check(current); err != nil {
+		if err := c.req.If.check(current); err != nil {
 			return err
 		}
 		r.ModTime = s.modTime(current)
-		return s.putRecord(tx, bucket, req.Key, &r)
+		return s.putRecord(tx, b.ID, c.req.Key, &r)
 	})
+}
+
+// reseal seals the source's DataKeys as the copy wants them, for the object that has them then.
+func (s *Store) reseal(ctx context.Context, c *copying, object cipher.ObjectID) ([][]byte, error) {
+	keys, err := s.openKeys(ctx, c.sourceBucket, c.source, c.req.SourceCustomer)
+	if err != nil {
+		return nil, err
+	}
+	sealed := make([][]byte, len(keys))
+	for i, key := range keys {
+		if err == nil {
+			sealed[i], err = s.keys.sealKey(ctx, c.req.Bucket, c.bucket, object, c.plan, key)
+		}
+		key.Wipe()
+	}
+	return sealed, err
 }
 
 // errSourceChanged says that a source was replaced before its body could be shared.
 var errSourceChanged = errors.New("source changed")
 
-// mayShare reports whether a copy within the bucket may share the source's body: its key was sealed under the KEK that
-// the bucket issues now, and its entity tag is the MD5 that a copy has.
-func (s *Store) mayShare(source *record, b *bucketRecord) bool {
-	if source.Parts.Count != 0 || len(source.Keys) != 1 || source.Body.IsZero() {
-		return false
-	}
-	var sealed cipher.SealedKey
-	err := sealed.UnmarshalBinary(source.Keys[0])
-	return err == nil && sealed.Mode == cipher.ModeSSES3 && sealed.Generation == b.Generation
-}
-
 // copyShared makes a record of its own for the source's body.
-func (s *Store) copyShared(ctx context.Context, req *CopyRequest, b *bucketRecord, source *record) (*record, error) {
-	key, err := s.keys.openKey(ctx, b.ID, source.Object, source.Keys[0])
-	if err != nil {
-		return nil, err
-	}
-	defer key.Wipe()
+func (s *Store) copyShared(ctx context.Context, c *copying) (*record, error) {
+	source := c.source
 	r := &record{
 		Object: cipher.NewObjectID(), Size: source.Size, ETag: source.ETag, Checksum: source.Checksum, Body: source.Body,
-		Meta: req.copyMeta(source),
+		Meta: c.meta(), Encryption: c.plan.stored(),
 	}
-	sealed, err := s.keys.sealKey(ctx, req.Bucket, b, r.Object, key)
-	if err != nil {
+	if !r.Encryption.wantsMD5() {
+		r.ETag = etagOf(randomMD5())
+	}
+	var err error
+	if r.Keys, err = s.reseal(ctx, c, r.Object); err != nil {
 		return nil, err
 	}
-	r.Keys = [][]byte{sealed}
-	return r, s.publish(ctx, req.Bucket, b.ID, req.Key, r, req.If, func(tx *metastore.Tx) error {
-		now, err := readName(tx.GetForUpdate, b.ID, req.SourceKey)
+	return r, s.publish(ctx, c.req.Bucket, c.bucket.ID, c.req.Key, r, c.req.If, func(tx *metastore.Tx) error {
+		now, err := readName(tx.GetForUpdate, c.sourceBucket, c.req.SourceKey)
 		if err != nil {
 			return err
 		}
@@ -133,27 +203,23 @@ func (s *Store) copyShared(ctx context.Context, req *CopyRequest, b *bucketRecor
 }
 
 // copyBytes opens the source and seals it under a fresh DataKey.
-func (s *Store) copyBytes(ctx context.Context, req *CopyRequest, b *bucketRecord) (*record, error) {
-	rec, bucket, unpin, err := s.findPinned(ctx, req.SourceBucket, req.SourceKey, req.SourceVersionID)
+func (s *Store) copyBytes(ctx context.Context, c *copying) (*record, error) {
+	req := c.req
+	in, err := s.openSource(ctx, &GetRequest{
+		Bucket: req.SourceBucket, Key: req.SourceKey, VersionID: req.SourceVersionID, If: req.SourceIf, Customer: req.SourceCustomer,
+	})
 	if err != nil {
-		return nil, err
-	}
-	if err := req.SourceIf.checkSource(rec); err != nil {
-		unpin()
-		return nil, err
-	}
-	in, err := s.open(ctx, bucket, rec, Selection{Info: rec.info(req.SourceBucket, req.SourceKey), Length: rec.Size}, unpin)
-	if err != nil {
-		return nil, err
+		return nil, s.wrap("copy", req.SourceBucket, req.SourceKey, err)
 	}
 	defer in.Close()
-	algorithm := req.Algorithm
-	if algorithm == 0 {
-		algorithm = rec.Checksum.Algorithm
+	info := in.Selection().Info
+	algorithm := orDefault(req.Algorithm, info.Checksum.Algorithm)
+	meta := info.Meta
+	if req.Meta != nil {
+		meta = *req.Meta
 	}
-	meta := req.copyMeta(rec)
 	return s.put(ctx, &PutRequest{
-		Bucket: req.Bucket, Key: req.Key, Body: in, Size: rec.Size, Meta: meta.public(), Digests: Digests{Algorithm: algorithm},
-		If: req.If,
+		Bucket: req.Bucket, Key: req.Key, Body: in, Size: info.Size, Meta: meta, Digests: Digests{Algorithm: algorithm}, If: req.If,
+		Sealing: req.Sealing,
 	})
 }

@@ -11,17 +11,23 @@ import (
 
 // digester hashes a plaintext for its ETag and its additional checksum.
 type digester struct {
-	md5       hash.Hash
+	md5       hash.Hash // nil where neither the entity tag nor the client wants it
 	algorithm checksum.Algorithm
 	sum       hash.Hash // nil without an algorithm
 }
 
-func newDigester(a checksum.Algorithm) *digester {
-	return &digester{md5: md5.New(), algorithm: a, sum: a.New()}
+func newDigester(a checksum.Algorithm, withMD5 bool) *digester {
+	d := &digester{algorithm: a, sum: a.New()}
+	if withMD5 {
+		d.md5 = md5.New()
+	}
+	return d
 }
 
 func (d *digester) write(p []byte) {
-	d.md5.Write(p)
+	if d.md5 != nil {
+		d.md5.Write(p)
+	}
 	if d.sum != nil {
 		d.sum.Write(p)
 	}
@@ -29,12 +35,15 @@ func (d *digester) write(p []byte) {
 
 // digests are the results of a digester.
 type digests struct {
-	md5 []byte
+	md5 []byte // nil where it was not computed
 	sum []byte // nil without an algorithm
 }
 
 func (d *digester) sums() digests {
-	out := digests{md5: d.md5.Sum(nil)}
+	var out digests
+	if d.md5 != nil {
+		out.md5 = d.md5.Sum(nil)
+	}
 	if d.sum != nil {
 		out.sum = d.sum.Sum(nil)
 	}

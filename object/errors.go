@@ -35,6 +35,12 @@ const (
 	KindNoSpace                        // the disk is at its watermark; deletes still work
 	KindUnavailable                    // a key backend cannot be reached; try again
 	KindKeyDenied                      // a key backend refuses the key
+	KindKeyNotFound                    // a key backend has no such key
+	KindKeyDisabled                    // the state of the key forbids its use
+	KindNoKeyService                   // no key service is configured
+	KindCustomerKeyMissing             // the object or upload is SSE-C and no client's key came with the request
+	KindCustomerKeyWrong               // the client's key is not the object's
+	KindSSECBlocked                    // the bucket refuses SSE-C
 	KindCorrupt                        // stored bytes do not authenticate
 	KindNotImplemented                 // a record asks for something this version does not do
 )
@@ -43,7 +49,8 @@ var kindNames = [...]string{
 	"internal", "no such bucket", "no such key", "no such version", "no such upload", "bucket exists", "bucket not empty",
 	"invalid bucket name", "key too long", "invalid argument", "invalid request", "invalid part", "invalid part order",
 	"entity too small", "entity too large", "bad digest", "incomplete body", "metadata too large", "precondition failed",
-	"not modified", "invalid range", "operation aborted", "no space", "unavailable", "key denied", "corrupt",
+	"not modified", "invalid range", "operation aborted", "no space", "unavailable", "key denied", "key not found", "key disabled",
+	"no key service", "customer key missing", "customer key wrong", "SSE-C blocked", "corrupt",
 	"not implemented",
 }
 

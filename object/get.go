@@ -9,12 +9,31 @@ import (
 
 // Head tells what a Get would read.
 func (s *Store) Head(ctx context.Context, req GetRequest) (Selection, error) {
-	r, _, err := s.find(ctx, req.Bucket, req.Key, req.VersionID)
+	r, bucket, err := s.find(ctx, req.Bucket, req.Key, req.VersionID)
+	if err == nil {
+		err = s.checkCustomer(ctx, bucket, r, req.Customer)
+	}
 	if err != nil {
 		return Selection{}, s.wrap("head", req.Bucket, req.Key, err)
 	}
 	sel, err := s.choose(ctx, &req, r)
 	return sel, s.wrap("head", req.Bucket, req.Key, err)
+}
+
+// checkCustomer makes sure that a request without a body knows the client's key of an SSE-C object, and brings none for
+// another. It makes no call to a key service.
+func (s *Store) checkCustomer(ctx context.Context, bucket cipher.BucketID, r *record, customer *cipher.KEK) error {
+	if r.Encryption.Mode != cipher.ModeSSEC {
+		if customer != nil {
+			return errKindf(KindInvalidRequest, "the object is not encrypted with a client's key")
+		}
+		return nil
+	}
+	keys, err := s.openKeys(ctx, bucket, r, customer)
+	for _, k := range keys {
+		k.Wipe()
+	}
+	return err
 }
 
 // Get opens one version for reading. When it returns the first bytes selected have been verified.
@@ -36,12 +55,12 @@ func (s *Store) get(ctx context.Context, req *GetRequest) (*Reader, error) {
 		unpin()
 		return nil, err
 	}
-	return s.open(ctx, bucket, rec, sel, unpin)
+	return s.open(ctx, bucket, rec, sel, req.Customer, unpin)
 }
 
 // open makes the Reader of a selection and verifies its first bytes. It takes over the pin.
-func (s *Store) open(ctx context.Context, bucket cipher.BucketID, rec *record, sel Selection, unpin func()) (*Reader, error) {
-	keys, err := s.openKeys(ctx, bucket, rec)
+func (s *Store) open(ctx context.Context, bucket cipher.BucketID, rec *record, sel Selection, customer *cipher.KEK, unpin func()) (*Reader, error) {
+	keys, err := s.openKeys(ctx, bucket, rec, customer)
 	if err != nil {
 		unpin()
 		return nil, err
@@ -59,11 +78,11 @@ func (s *Store) open(ctx context.Context, bucket cipher.BucketID, rec *record, s
 	return r, nil
 }
 
-// openKeys opens the DataKeys of a record.
-func (s *Store) openKeys(ctx context.Context, bucket cipher.BucketID, rec *record) ([]*cipher.DataKey, error) {
+// openKeys opens the DataKeys of a record. customer is the client's key of an SSE-C object.
+func (s *Store) openKeys(ctx context.Context, bucket cipher.BucketID, rec *record, customer *cipher.KEK) ([]*cipher.DataKey, error) {
 	keys := make([]*cipher.DataKey, 0, len(rec.Keys))
 	for _, sealed := range rec.Keys {
-		key, err := s.keys.openKey(ctx, bucket, rec.Object, sealed)
+		key, err := s.keys.open(ctx, bucket, rec.Object, sealed, customer)
 		if err != nil {
 			for _, k := range keys {
 				k.Wipe()
@@ -175,7 +194,10 @@ func (s *Store) choosePart(ctx context.Context, r *record, number int) (offset, 
 
 // Parts lists the parts of a completed multipart object, after the part number after and at most max.
 func (s *Store) Parts(ctx context.Context, req GetRequest, after, max int) (PartTable, error) {
-	r, _, err := s.find(ctx, req.Bucket, req.Key, req.VersionID)
+	r, bucket, err := s.find(ctx, req.Bucket, req.Key, req.VersionID)
+	if err == nil {
+		err = s.checkCustomer(ctx, bucket, r, req.Customer)
+	}
 	if err != nil {
 		return PartTable{}, s.wrap("parts", req.Bucket, req.Key, err)
 	}
@@ -184,7 +206,7 @@ func (s *Store) Parts(ctx context.Context, req GetRequest, after, max int) (Part
 		return r.Parts.from(v, after+1, func(e partEntry) bool {
 			t.More = len(t.Parts) == max
 			if !t.More {
-				t.Parts = append(t.Parts, e.info(r.Checksum.Algorithm))
+				t.Parts = append(t.Parts, e.info(r.Checksum.Algorithm, r.Encryption))
 			}
 			return !t.More
 		})

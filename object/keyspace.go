@@ -35,6 +35,17 @@ func kekKey(bucket cipher.BucketID, generation uint32) []byte {
 	return binary.BigEndian.AppendUint32(kekPrefix(bucket), generation)
 }
 
+// parseKEKKey is the inverse of kekKey.
+func parseKEKKey(metaKey []byte) (kekID, error) {
+	if len(metaKey) != 1+cipher.IDSize+4 {
+		return kekID{}, errKindf(KindCorrupt, "KEK key of %d bytes", len(metaKey))
+	}
+	return kekID{bucketOf(metaKey), binary.BigEndian.Uint32(metaKey[1+cipher.IDSize:])}, nil
+}
+
+// bucketOf is the bucket id in the keys of KEKs, names and uploads.
+func bucketOf(metaKey []byte) cipher.BucketID { return cipher.BucketID(metaKey[1 : 1+cipher.IDSize]) }
+
 func kekPrefix(bucket cipher.BucketID) []byte { return append([]byte{tagKEK}, bucket[:]...) }
 
 func nameKey(bucket cipher.BucketID, key string) []byte {

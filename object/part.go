@@ -27,24 +27,24 @@ func (s *Store) putPart(ctx context.Context, req *PartRequest) (PartInfo, error)
 	if err := u.checkPartChecksum(req.Digests.Algorithm); err != nil {
 		return PartInfo{}, err
 	}
-	key, err := s.keys.openKey(ctx, place.bucket, u.Object, u.Key)
+	key, err := s.keys.open(ctx, place.bucket, u.Object, u.Key, req.Customer)
 	if err != nil {
 		return PartInfo{}, err
 	}
 	defer key.Wipe()
-	p, err := s.receive(ctx, key, req.Body, req.Size, MaxPartSize, req.Digests)
+	p, err := s.receive(ctx, key, req.Body, req.Size, MaxPartSize, req.Digests, u.Encryption.wantsMD5())
 	if err != nil {
 		return PartInfo{}, err
 	}
 	part := &partRecord{
-		Format: recordFormat, Size: p.size, MD5: p.digests.md5, Checksum: p.digests.sum, ModTime: s.opts.Now().UnixNano(),
+		Format: recordFormat, Size: p.size, MD5: p.tag(u.Encryption), Checksum: p.digests.sum, ModTime: s.opts.Now().UnixNano(),
 		Body: p.body,
 	}
 	if err := s.publishPart(ctx, &place, req.Number, part, p); err != nil {
 		s.abandon(ctx, p, err)
 		return PartInfo{}, err
 	}
-	return part.info(req.Number, req.Digests.Algorithm), nil
+	return part.info(req.Number, req.Digests.Algorithm, u.Encryption), nil
 }
 
 // publishPart records a part, if its upload is still open.
@@ -84,15 +84,15 @@ func (s *Store) publishPart(ctx context.Context, place *uploadPlace, number int,
 	return err
 }
 
-func (p *partRecord) info(number int, a checksum.Algorithm) PartInfo {
+func (p *partRecord) info(number int, a checksum.Algorithm, enc storedEncryption) PartInfo {
 	e := partEntry{Number: number, Size: p.Size, MD5: p.MD5, Checksum: p.Checksum, ModTime: p.ModTime}
-	return e.info(a)
+	return e.info(a, enc)
 }
 
-func (e *partEntry) info(a checksum.Algorithm) PartInfo {
+func (e *partEntry) info(a checksum.Algorithm, enc storedEncryption) PartInfo {
 	info := PartInfo{
 		Number: e.Number, Size: e.Size, ETag: etagOf(e.MD5), ModTime: time.Unix(0, e.ModTime).UTC(),
-		Encryption: Encryption{Mode: cipher.ModeSSES3},
+		Encryption: enc.public(),
 	}
 	if e.Checksum != nil {
 		info.Checksum = Checksum{Algorithm: a, Type: checksum.FullObject, Value: e.Checksum}
@@ -108,6 +108,7 @@ func (s *Store) CopyPart(ctx context.Context, req CopyPartRequest) (PartInfo, er
 	}
 	r, err := s.openSource(ctx, &GetRequest{
 		Bucket: req.SourceBucket, Key: req.SourceKey, VersionID: req.SourceVersionID, If: req.SourceIf, Range: req.Range,
+		Customer: req.SourceCustomer,
 	})
 	if err != nil {
 		return PartInfo{}, s.wrap("copy part", req.SourceBucket, req.SourceKey, err)
@@ -115,7 +116,7 @@ func (s *Store) CopyPart(ctx context.Context, req CopyPartRequest) (PartInfo, er
 	defer r.Close()
 	return s.PutPart(ctx, PartRequest{
 		Bucket: req.Bucket, Key: req.Key, UploadID: req.UploadID, Number: req.Number, Body: r,
-		Size: r.Selection().Length, Digests: Digests{Algorithm: u.Algorithm},
+		Size: r.Selection().Length, Digests: Digests{Algorithm: u.Algorithm}, Customer: req.Customer,
 	})
 }
 
@@ -131,7 +132,7 @@ func (s *Store) openSource(ctx context.Context, req *GetRequest) (*Reader, error
 		unpin()
 		return nil, err
 	}
-	return s.open(ctx, bucket, rec, sel, unpin)
+	return s.open(ctx, bucket, rec, sel, req.Customer, unpin)
 }
 
 func (s *Store) chooseSource(ctx context.Context, req *GetRequest, rec *record) (Selection, error) {
@@ -157,7 +158,7 @@ func (s *Store) ListParts(ctx context.Context, req ListPartsRequest) (ListPartsR
 	err = s.eachPart(ctx, place.id, req.After+1, func(number int, p *partRecord) bool {
 		out.More = len(out.Parts) >= req.Max
 		if !out.More {
-			out.Parts = append(out.Parts, p.info(number, u.Algorithm))
+			out.Parts = append(out.Parts, p.info(number, u.Algorithm, u.Encryption))
 		}
 		return !out.More
 	})

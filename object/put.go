@@ -23,13 +23,17 @@ func (s *Store) put(ctx context.Context, req *PutRequest) (*record, error) {
 	if err != nil {
 		return nil, err
 	}
-	r := &record{Object: cipher.NewObjectID(), Meta: req.Meta.stored()}
-	key, sealed, err := s.keys.seal(ctx, req.Bucket, b, r.Object)
+	plan, err := s.planSealing(ctx, req.Bucket, req.Key, b, &req.Sealing)
+	if err != nil {
+		return nil, err
+	}
+	r := &record{Object: cipher.NewObjectID(), Meta: req.Meta.stored(), Encryption: plan.stored()}
+	key, sealed, err := s.keys.seal(ctx, req.Bucket, b, r.Object, plan)
 	if err != nil {
 		return nil, err
 	}
 	defer key.Wipe()
-	p, err := s.receive(ctx, key, req.Body, req.Size, MaxPutSize, req.Digests)
+	p, err := s.receive(ctx, key, req.Body, req.Size, MaxPutSize, req.Digests, r.Encryption.wantsMD5())
 	if err != nil {
 		return nil, err
 	}
@@ -45,7 +49,7 @@ func (s *Store) put(ctx context.Context, req *PutRequest) (*record, error) {
 // setBody makes p the body of a record that was not a multipart upload.
 func (r *record) setBody(p *pendingBody, sealedKey []byte) {
 	r.Size, r.Body, r.Keys = p.size, p.body, [][]byte{sealedKey}
-	r.ETag = etagOf(p.digests.md5)
+	r.ETag = etagOf(p.tag(r.Encryption))
 }
 
 // prepareWrite checks what can be checked before a body is read, and returns the bucket.
@@ -185,7 +189,7 @@ func (r *record) info(bucket, key string) ObjectInfo {
 	info := ObjectInfo{
 		Bucket: bucket, Key: key, VersionID: NullVersion, Size: r.Size, ModTime: time.Unix(0, r.ModTime).UTC(),
 		ETag: r.ETag, Meta: r.Meta.public(), Checksum: r.Checksum.public(), Parts: r.Parts.Count,
-		Encryption: Encryption{Mode: cipher.ModeSSES3},
+		Encryption: r.Encryption.public(),
 	}
 	if !r.Version.IsZero() {
 		info.VersionID = r.Version.String()

@@ -45,6 +45,14 @@ func (p *pendingBody) put(tx *metastore.Tx) error {
 	return nil
 }
 
+// tag returns what the entity tag is made of: the MD5, or random bytes where it must not tell the plaintext.
+func (p *pendingBody) tag(e storedEncryption) []byte {
+	if e.wantsMD5() {
+		return p.digests.md5
+	}
+	return randomMD5()
+}
+
 // abandon removes the body after cause kept it from being published. When it is not known whether the transaction was
 // applied everything stays: the next start decides by the intent.
 func (s *Store) abandon(ctx context.Context, p *pendingBody, cause error) {
@@ -53,8 +61,9 @@ func (s *Store) abandon(ctx context.Context, p *pendingBody, cause error) {
 	}
 }
 
-// receive seals a body under key, as it arrives, and verifies its length and digests. Nothing is left behind on error.
-func (s *Store) receive(ctx context.Context, key *cipher.DataKey, src io.Reader, size, limit int64, want Digests) (*pendingBody, error) {
+// receive seals a body under key, as it arrives, and verifies its length and digests. The MD5 is computed for the entity
+// tag, or because the client sent one. Nothing is left behind on error.
+func (s *Store) receive(ctx context.Context, key *cipher.DataKey, src io.Reader, size, limit int64, want Digests, tagMD5 bool) (*pendingBody, error) {
 	if size > limit {
 		return nil, errKindf(KindEntityTooLarge, "%d bytes, at most %d", size, limit)
 	}
@@ -64,7 +73,7 @@ func (s *Store) receive(ctx context.Context, key *cipher.DataKey, src io.Reader,
 	}
 	defer g.release()
 	r := &boundedReader{src: src, declared: size, limit: limit}
-	d := newDigester(want.Algorithm)
+	d := newDigester(want.Algorithm, tagMD5 || want.MD5 != nil)
 	unit := s.units.take(size)
 	defer s.units.put(unit)
 	n, err := io.ReadFull(r, unit.bytes)

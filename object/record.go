@@ -44,6 +44,7 @@ type record struct {
 	Attributes *attributes      `cbor:"15,keyasint,omitempty"` // set once a mount has touched the object
 	LinkTo     cipher.ObjectID  `cbor:"16,keyasint,omitzero"`  // of kindLink
 	Links      uint32           `cbor:"17,keyasint,omitzero"`  // names of a shared record
+	Encryption storedEncryption `cbor:"18,keyasint,omitzero"`  // absent: SSE-S3
 }
 
 type recordKind uint8
@@ -82,6 +83,24 @@ type storedChecksum struct {
 
 // IsZero lets an absent checksum be left out.
 func (c storedChecksum) IsZero() bool { return c.Algorithm == 0 }
+
+// storedEncryption is what clients are told of an encryption. What counts for opening stands in the SealedKeys.
+type storedEncryption struct {
+	Mode      cipher.Mode `cbor:"1,keyasint,omitzero"`
+	KeyID     string      `cbor:"2,keyasint,omitempty"`
+	Context   []byte      `cbor:"3,keyasint,omitempty"` // the client's, as sent
+	BucketKey bool        `cbor:"4,keyasint,omitzero"`
+}
+
+// IsZero lets SSE-S3 be left out.
+func (e storedEncryption) IsZero() bool { return e.Mode == 0 }
+
+func (e storedEncryption) public() Encryption {
+	if e.Mode == 0 {
+		return Encryption{Mode: cipher.ModeSSES3}
+	}
+	return Encryption{Mode: e.Mode, KeyID: e.KeyID, Context: e.Context, BucketKey: e.BucketKey}
+}
 
 // attributes are what a mount keeps of a file. Times are Unix nanoseconds.
 type attributes struct {
@@ -175,6 +194,18 @@ type bucketRecord struct {
 	Created    int64           `cbor:"3,keyasint"`
 	Generation uint32          `cbor:"4,keyasint"`          // of the bucket KEK that new objects use
 	Deleting   cipher.RunID    `cbor:"5,keyasint,omitzero"` // the run that is looking whether it is empty
+
+	Encryption bucketEncryption  `cbor:"6,keyasint,omitzero"`
+	Last       uint32            `cbor:"7,keyasint,omitzero"`  // newest generation of any KEK; absent: Generation
+	KMS        map[string]uint32 `cbor:"8,keyasint,omitempty"` // key id → generation that new SSE-KMS objects use
+}
+
+// bucketEncryption is BucketEncryption as stored.
+type bucketEncryption struct {
+	Mode      cipher.Mode `cbor:"1,keyasint,omitzero"`
+	KeyID     string      `cbor:"2,keyasint,omitempty"`
+	BucketKey bool        `cbor:"3,keyasint,omitzero"`
+	BlockSSEC bool        `cbor:"4,keyasint,omitzero"`
 }
 
 // kekRecord is one generation of a bucket's KEK.
@@ -201,6 +232,7 @@ type uploadRecord struct {
 	Key        []byte             `cbor:"7,keyasint"` // SealedKey of its parts
 	Completing cipher.WriterID    `cbor:"8,keyasint,omitzero"`
 	Run        cipher.RunID       `cbor:"9,keyasint,omitzero"` // that Completing belongs to
+	Encryption storedEncryption   `cbor:"10,keyasint,omitzero"`
 }
 
 // partRecord is one part of an upload.

@@ -12,14 +12,14 @@ import (
 	"coffer/cipher"
 	"coffer/kms"
 	"coffer/metastore"
+	"coffer/object/checksum"
 )
 
 // Options configures a Store. Fields without a default must be set.
 type Options struct {
 	Meta    *metastore.DB
 	Chunks  chunk.Store
-	Keyring kms.Backend // wraps the KEKs of buckets
-	KeyID   string      // of the MasterKey in Keyring; it must exist
+	Keys    KeyService
 	StoreID cipher.StoreID
 
 	Logger       *slog.Logger     // default: discards
@@ -42,8 +42,8 @@ const (
 )
 
 func (o *Options) setDefaults() error {
-	if o.Meta == nil || o.Chunks == nil || o.Keyring == nil || o.KeyID == "" || o.StoreID.IsZero() {
-		return errors.New("object: Meta, Chunks, Keyring, KeyID and StoreID must be set")
+	if o.Meta == nil || o.Chunks == nil || o.Keys == nil || o.StoreID.IsZero() {
+		return errors.New("object: Meta, Chunks, Keys and StoreID must be set")
 	}
 	if o.Logger == nil {
 		o.Logger = slog.New(slog.DiscardHandler)
@@ -64,7 +64,7 @@ func (o *Options) setDefaults() error {
 	return nil
 }
 
-func orDefault[T int | int64 | time.Duration](v, otherwise T) T {
+func orDefault[T int | int64 | time.Duration | cipher.Mode | checksum.Algorithm](v, otherwise T) T {
 	if v == 0 {
 		return otherwise
 	}
@@ -76,7 +76,7 @@ type Store struct {
 	opts      Options
 	log       *slog.Logger
 	run       cipher.RunID
-	keys      *bucketKeys
+	keys      *keyring
 	intents   *intents
 	inodes    *inodes
 	pins      *pins
@@ -88,7 +88,7 @@ type Store struct {
 }
 
 // Open opens the store that lies in opts.Meta and opts.Chunks, or begins a new one where the metastore is empty. What
-// former runs left unfinished is removed before it returns. The caller closes Meta, Chunks and Keyring after the Store.
+// former runs left unfinished is removed before it returns. The caller closes Meta, Chunks and Keys after the Store.
 func Open(ctx context.Context, opts Options) (*Store, error) {
 	if err := opts.setDefaults(); err != nil {
 		return nil, err
@@ -96,7 +96,7 @@ func Open(ctx context.Context, opts Options) (*Store, error) {
 	run := cipher.NewRunID()
 	s := &Store{
 		opts: opts, log: opts.Logger, run: run,
-		keys:    newBucketKeys(&opts),
+		keys:    &keyring{service: opts.Keys, buckets: newBucketKeys(&opts), store: opts.StoreID},
 		intents: &intents{db: opts.Meta, run: run},
 		inodes:  &inodes{db: opts.Meta},
 		pins:    newPins(),
@@ -175,6 +175,10 @@ func kindOfCause(err error) Kind {
 		{kms.Unavailable, KindUnavailable},
 		{kms.Throttled, KindUnavailable},
 		{kms.Denied, KindKeyDenied},
+		{kms.NotFound, KindKeyNotFound},
+		{kms.Disabled, KindKeyDisabled},
+		{kms.InvalidState, KindKeyDisabled},
+		{kms.NotConfigured, KindNoKeyService},
 		{kms.Crypto, KindCorrupt},
 	} {
 		if errors.Is(err, c.cause) {

@@ -85,8 +85,27 @@ const (
 
 // Encryption says how a version is sealed.
 type Encryption struct {
-	Mode  cipher.Mode
-	KeyID string // the MasterKey's id where the mode shows one (SSE-KMS), else ""
+	Mode      cipher.Mode
+	KeyID     string // SSE-KMS: the MasterKey's id
+	Context   []byte // SSE-KMS: the client's encryption context, as it was sent
+	BucketKey bool   // SSE-KMS: the KEK is the bucket's
+}
+
+// Sealing asks for an encryption. The zero value asks for the bucket's default, which is SSE-S3 where none is set.
+type Sealing struct {
+	Mode      cipher.Mode
+	KeyID     string      // SSE-KMS: "" asks for the bucket's key, then for the default of the key service
+	Context   []byte      // SSE-KMS: a JSON object of strings; see ValidateContext
+	BucketKey *bool       // SSE-KMS: nil asks for the bucket's setting
+	Customer  *cipher.KEK // SSE-C: the client's key. The caller wipes it
+}
+
+// BucketEncryption is the default encryption of a bucket.
+type BucketEncryption struct {
+	Mode      cipher.Mode // ModeSSES3 or ModeSSEKMS
+	KeyID     string      // SSE-KMS: "" is the default of the key service
+	BucketKey bool        // SSE-KMS: one KEK for the bucket and key
+	BlockSSEC bool        // writes with SSE-C are refused
 }
 
 // ObjectInfo describes one version of an object.
@@ -111,6 +130,7 @@ type PutRequest struct {
 	Meta        Metadata
 	Digests     Digests
 	If          WriteConditions
+	Sealing     Sealing
 }
 
 // RangeSpec selects bytes before the object's size is known, as RFC 9110 section 14.1.2 has it.
@@ -126,6 +146,7 @@ type GetRequest struct {
 	Range       *RangeSpec // nil: all of it
 	PartNumber  int        // 1…MaxParts selects one part; 0: no selection. Not together with Range
 	If          ReadConditions
+	Customer    *cipher.KEK // the client's key of an SSE-C object
 }
 
 // Selection is what a GetRequest selects.
@@ -153,6 +174,8 @@ type CopyRequest struct {
 	Meta                    *Metadata          // nil keeps the source's metadata
 	Algorithm               checksum.Algorithm // 0 keeps the source's checksum
 	If                      WriteConditions
+	SourceCustomer          *cipher.KEK // the client's key of an SSE-C source
+	Sealing                 Sealing     // of the copy; nothing is inherited from the source
 }
 
 // ListRequest lists current versions in ascending order of their keys' bytes.
@@ -184,6 +207,7 @@ type UploadRequest struct {
 	Meta        Metadata
 	Algorithm   checksum.Algorithm // checksum that every part must carry; 0: none
 	Type        checksum.Type      // 0: the algorithm's default
+	Sealing     Sealing
 }
 
 // UploadInfo describes an upload in progress.
@@ -204,6 +228,7 @@ type PartRequest struct {
 	Body        io.Reader
 	Size        int64 // declared length in bytes, or -1
 	Digests     Digests
+	Customer    *cipher.KEK // the client's key of an SSE-C upload
 }
 
 // CopyPartRequest stores a part that is a range of an object.
@@ -215,6 +240,8 @@ type CopyPartRequest struct {
 	Bucket, Key             string
 	UploadID                string
 	Number                  int
+	SourceCustomer          *cipher.KEK // the client's key of an SSE-C source
+	Customer                *cipher.KEK // the client's key of an SSE-C upload
 }
 
 // PartInfo describes a stored part.

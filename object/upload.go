@@ -35,11 +35,15 @@ func (s *Store) createUpload(ctx context.Context, req *UploadRequest) (*uploadRe
 	if _, err := s.space.admit(ctx, 0); err != nil {
 		return nil, id, err
 	}
+	plan, err := s.planSealing(ctx, req.Bucket, req.Key, b, &req.Sealing)
+	if err != nil {
+		return nil, id, err
+	}
 	u := &uploadRecord{
 		Format: recordFormat, Object: cipher.NewObjectID(), Initiated: s.opts.Now().UnixNano(), Meta: req.Meta.stored(),
-		Algorithm: req.Algorithm, Type: req.Type,
+		Algorithm: req.Algorithm, Type: req.Type, Encryption: plan.stored(),
 	}
-	key, sealed, err := s.keys.seal(ctx, req.Bucket, b, u.Object)
+	key, sealed, err := s.keys.seal(ctx, req.Bucket, b, u.Object, plan)
 	if err != nil {
 		return nil, id, err
 	}
@@ -70,7 +74,7 @@ func (s *Store) newUploadID() cipher.UploadID {
 func (u *uploadRecord) info(bucket, key string, id cipher.UploadID) UploadInfo {
 	return UploadInfo{
 		Bucket: bucket, Key: key, UploadID: id.String(), Initiated: time.Unix(0, u.Initiated).UTC(), Meta: u.Meta.public(),
-		Checksum: Checksum{Algorithm: u.Algorithm, Type: u.Type}, Encryption: Encryption{Mode: cipher.ModeSSES3},
+		Checksum: Checksum{Algorithm: u.Algorithm, Type: u.Type}, Encryption: u.Encryption.public(),
 	}
 }
 

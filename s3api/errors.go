@@ -67,8 +67,16 @@ func codeOf(k object.Kind) (s3err.Code, bool) {
 		return s3err.KMSUnavailable, true
 	case object.KindKeyDenied:
 		return s3err.KMSAccessDenied, true
-	case object.KindNotImplemented:
+	case object.KindKeyNotFound:
+		return s3err.KMSNotFound, true
+	case object.KindKeyDisabled:
+		return s3err.KMSDisabled, true
+	case object.KindNoKeyService, object.KindNotImplemented:
 		return s3err.NotImplemented, true
+	case object.KindCustomerKeyMissing:
+		return s3err.InvalidRequest, true
+	case object.KindCustomerKeyWrong, object.KindSSECBlocked:
+		return s3err.AccessDenied, true
 	}
 	return s3err.InternalError, false
 }

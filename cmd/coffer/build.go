@@ -127,9 +127,9 @@ func (h *house) openMeta(ctx context.Context, cfg config.Metastore) (*metastore.
 	return metastore.New(driver, cipher.NewBox(values)), driver.Reserve, nil
 }
 
-func (h *house) openStore(ctx context.Context, keyring kms.Backend, chunks chunk.Store, meta *metastore.DB, reserve func() uint64) (*object.Store, error) {
+func (h *house) openStore(ctx context.Context, keyring object.Backend, chunks chunk.Store, meta *metastore.DB, reserve func() uint64) (*object.Store, error) {
 	store, err := object.Open(ctx, object.Options{
-		Meta: meta, Chunks: chunks, Keyring: keyring, KeyID: object.DefaultKeyID, StoreID: h.home.StoreID,
+		Meta: meta, Chunks: chunks, Keys: object.SingleKey{Backend: keyring, KeyID: object.DefaultKeyID}, StoreID: h.home.StoreID,
 		Logger: h.log, MetaReserve: reserve,
 	})
 	if err != nil {

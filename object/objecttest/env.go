@@ -7,7 +7,6 @@ import (
 	"coffer/chunk"
 	"coffer/chunk/memchunk"
 	"coffer/cipher"
-	"coffer/kms"
 	"coffer/kms/kmstest"
 	"coffer/metastore"
 	"coffer/metastore/memdb"
@@ -18,7 +17,7 @@ import (
 type Env struct {
 	Driver  metastore.Driver
 	Chunks  chunk.Store
-	Keyring kms.Backend
+	Keyring object.Backend
 	StoreID cipher.StoreID
 	Box     *cipher.Box
 }
@@ -38,7 +37,7 @@ func NewOver(d metastore.Driver, c chunk.Store) *Env {
 // Options are those of an engine over the Env.
 func (e *Env) Options() object.Options {
 	return object.Options{
-		Meta: metastore.New(e.Driver, e.Box), Chunks: e.Chunks, Keyring: e.Keyring, KeyID: object.DefaultKeyID,
+		Meta: metastore.New(e.Driver, e.Box), Chunks: e.Chunks, Keys: object.SingleKey{Backend: e.Keyring, KeyID: object.DefaultKeyID},
 		StoreID: e.StoreID,
 	}
 }

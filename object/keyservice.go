@@ -1,0 +1,71 @@
+package object
+
+import (
+	"context"
+
+	"coffer/cipher"
+	"coffer/kms"
+)
+
+// KeyService is what the engine needs of key backends. Its errors are those of package kms; Unwrap keeps KEKs for a
+// while, so that reading an object again makes no call.
+type KeyService interface {
+	// Resolve names the key that a new object of the mode uses, without a call to a backend: keyID, or the default
+	// where it is "". For SSE-S3 keyID is "".
+	Resolve(ctx context.Context, mode cipher.Mode, keyID string) (kms.KeyRef, error)
+	// GenerateKEK makes a KEK under that key and wraps it.
+	GenerateKEK(ctx context.Context, mode cipher.Mode, keyID string, keyContext []byte) (*cipher.KEK, kms.Wrapped, error)
+	// Unwrap gives back a KEK, whichever backend instance wrapped it.
+	Unwrap(ctx context.Context, w kms.Wrapped, keyContext []byte) (*cipher.KEK, error)
+	// Rewrap wraps KEKs by the newest versions of their keys, in as few calls as the backends allow. It returns one
+	// result for each item.
+	Rewrap(ctx context.Context, items []kms.RewrapItem) []kms.RewrapResult
+	// NewestVersion tells the newest version of a key.
+	NewestVersion(ctx context.Context, instance cipher.InstanceID, keyID string) (uint32, error)
+}
+
+// SingleKey is the KeyService of one backend and one key of it, for every mode. SSE-KMS may name other keys of the
+// backend.
+type SingleKey struct {
+	Backend Backend
+	KeyID   string
+}
+
+// Backend is a key backend whose keys can be described.
+type Backend interface {
+	kms.Backend
+	kms.Admin
+}
+
+// Resolve implements KeyService.
+func (s SingleKey) Resolve(_ context.Context, _ cipher.Mode, keyID string) (kms.KeyRef, error) {
+	return kms.KeyRef{Instance: s.Backend.Instance(), KeyID: s.key(keyID)}, nil
+}
+
+// GenerateKEK implements KeyService.
+func (s SingleKey) GenerateKEK(ctx context.Context, _ cipher.Mode, keyID string, keyContext []byte) (*cipher.KEK, kms.Wrapped, error) {
+	return s.Backend.GenerateKEK(ctx, s.key(keyID), keyContext)
+}
+
+// Unwrap implements KeyService.
+func (s SingleKey) Unwrap(ctx context.Context, w kms.Wrapped, keyContext []byte) (*cipher.KEK, error) {
+	return s.Backend.Unwrap(ctx, w, keyContext)
+}
+
+// Rewrap implements KeyService.
+func (s SingleKey) Rewrap(ctx context.Context, items []kms.RewrapItem) []kms.RewrapResult {
+	return kms.RewrapBatch(ctx, s.Backend, items)
+}
+
+// NewestVersion implements KeyService.
+func (s SingleKey) NewestVersion(ctx context.Context, _ cipher.InstanceID, keyID string) (uint32, error) {
+	info, err := s.Backend.DescribeKey(ctx, keyID)
+	return info.Newest().Number, err
+}
+
+func (s SingleKey) key(keyID string) string {
+	if keyID == "" {
+		return s.KeyID
+	}
+	return keyID
+}
