@@ -75,7 +75,7 @@ type executor func(ctx context.Context, environ []string, argv ...string) (stdou
 // execute is the executor of the real thing. Standard error is part of the error.
 func execute(ctx context.Context, environ []string, argv ...string) (string, error) {
 	command := exec.CommandContext(ctx, argv[0], argv[1:]...)
-	command.Env = append(os.Environ(), environ...)
+	command.Env = append(command.Environ(), environ...)
 	command.Cancel = func() error { return command.Process.Signal(os.Interrupt) }
 	command.WaitDelay = time.Minute
 	var stderr strings.Builder
