@@ -4,9 +4,10 @@ package e2e
 
 import (
 	"flag"
+	"fmt"
 	"os"
+	"os/exec"
 	"path/filepath"
-	"runtime"
 	"strings"
 	"time"
 
@@ -37,7 +38,7 @@ func defineFlags(set *flag.FlagSet) optionValues {
 	}
 	return optionValues{
 		binary:  define("coffer", "../../bin/coffer", "binary of the server"),
-		tree:    define("tree", filepath.Join(runtime.GOROOT(), "src", "internal"), "directory of real files to upload; more than a page of a listing"),
+		tree:    define("tree", "", "directory of real files to upload; src/internal of GOROOT if empty, which is more than a page of a listing"),
 		large:   define("large", "64MiB", "size of the large file"),
 		clients: define("clients", "", "names of clients, separated by commas; all if empty"),
 		dir:     define("dir", "", "where to work; the system's directory for temporary files if empty"),
@@ -55,6 +56,18 @@ func (o optionValues) wants(client string) bool {
 		}
 	}
 	return false
+}
+
+// source is the directory of real files.
+func (o optionValues) source() (string, error) {
+	if *o.tree != "" {
+		return *o.tree, nil
+	}
+	root, err := exec.Command("go", "env", "GOROOT").Output()
+	if err != nil {
+		return "", fmt.Errorf("go env GOROOT: %w", err)
+	}
+	return filepath.Join(strings.TrimSpace(string(root)), "src", "internal"), nil
 }
 
 func (o optionValues) largeSize() (int64, error) {

@@ -38,7 +38,11 @@ func awkward() []string {
 func newFixture(t *testing.T, dir string) *fixture {
 	t.Helper()
 	f := &fixture{tree: filepath.Join(dir, "tree"), large: filepath.Join(dir, "large.bin")}
-	if err := os.CopyFS(filepath.Join(f.tree, "real"), os.DirFS(*options.tree)); err != nil {
+	source, err := options.source()
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := os.CopyFS(filepath.Join(f.tree, "real"), os.DirFS(source)); err != nil {
 		t.Fatalf("copying the tree: %v", err)
 	}
 	for i, name := range awkward() {
