@@ -64,11 +64,23 @@ func goldenValues() map[string]formatted {
 		},
 		"record-delete-marker": &record{Format: 1, Kind: kindDeleteMarker, Object: ident(0x01), Version: ident(0x03), ModTime: 1},
 		"record-link":          &record{Format: 1, Kind: kindLink, Object: ident(0x01), LinkTo: ident(0x04)},
-		"page-extents":         &page{Format: 1, Extents: extents},
-		"page-refs":            &page{Format: 1, Refs: refs},
-		"page-parts":           &page{Format: 1, Parts: parts},
-		"store":                &storeRecord{Format: 1, Store: ident(0x05), Created: 1_700_000_000_000_000_000},
-		"bucket":               &bucketRecord{Format: 1, ID: ident(0x06), Created: 1_700_000_000_000_000_000, Generation: 3, Deleting: ident(0x07)},
+		"record-kms": &record{
+			Format: 1, Kind: kindObject, Object: ident(0x01), Size: 3, ModTime: 1, ETag: "0123456789abcdef0123456789abcdef",
+			Keys: [][]byte{{0x5e, 0xa3}}, Body: body{ID: ident(0xb0), Extents: []extent{{Length: 3, Chunk: ident(0xc0), Place: inMetastore}}}, Inode: 4,
+			Encryption: storedEncryption{Mode: cipher.ModeSSEKMS, KeyID: "app", Context: []byte(`{"tenant":"t1"}`), BucketKey: true},
+		},
+		"bucket-default": &bucketRecord{
+			Format: 1, ID: ident(0x06), Created: 1, Generation: 1, Last: 3, KMS: map[string]uint32{"app": 2, "other": 3},
+			Encryption: bucketEncryption{Mode: cipher.ModeSSEKMS, KeyID: "app", BucketKey: true, BlockSSEC: true},
+		},
+		"upload-sse-c": &uploadRecord{
+			Format: 1, Object: ident(0x01), Initiated: 1, Key: []byte{0x5e, 0xa4}, Encryption: storedEncryption{Mode: cipher.ModeSSEC},
+		},
+		"page-extents": &page{Format: 1, Extents: extents},
+		"page-refs":    &page{Format: 1, Refs: refs},
+		"page-parts":   &page{Format: 1, Parts: parts},
+		"store":        &storeRecord{Format: 1, Store: ident(0x05), Created: 1_700_000_000_000_000_000},
+		"bucket":       &bucketRecord{Format: 1, ID: ident(0x06), Created: 1_700_000_000_000_000_000, Generation: 3, Deleting: ident(0x07)},
 		"kek": &kekRecord{
 			Format: 1, Instance: ident(0x08), KeyID: "coffer-sse-s3", Fingerprint: ident(0x09), Version: 2, Ciphertext: []byte{1, 2, 3},
 			Context: []byte(`{"bucket":"photos"}`), Created: 1_700_000_000_000_000_000, Seals: 4096,
