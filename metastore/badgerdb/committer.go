@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"hash/maphash"
+	"runtime"
 	"slices"
 	"sync/atomic"
 
@@ -29,12 +30,11 @@ type committer struct {
 	hot    *hotItems
 	settle func() error // called after each flush, before it is called durable
 
-	pending []*request // taken from the queue, not yet admitted; in order
-	next    *merge     // gathers
-	flying  *merge     // is being flushed; nil if none
-	spare   []*merge
+	pending []*request  // taken from the queue, not yet admitted; in order
+	next    *merge      // gathers
+	flying  *merge      // is being flushed; nil if none
+	spare   *merge      // takes over from next at the launch; nil during a flight
 	landed  chan error  // gets the result of the flight
-	holding bool        // no merge may be launched
 	durable *badger.Txn // reads the state after the last merge that landed
 	last    uint64      // timestamp of the last merge launched
 	failure error       // sticky
@@ -52,7 +52,7 @@ func newCommitter(db *badger.DB, q *queue, e *epochs, hot *hotItems, settle func
 	return &committer{
 		db: db, queue: q, epochs: e, hot: hot, settle: settle,
 		next:      newMerge(seed),
-		spare:     []*merge{newMerge(seed), newMerge(seed)},
+		spare:     newMerge(seed),
 		landed:    make(chan error, 1),
 		durable:   e.advance(last),
 		last:      last,
@@ -80,12 +80,10 @@ func (c *committer) run() {
 		case err := <-c.landed:
 			c.land(err)
 		case fn := <-c.exclusive:
-			c.holding = true
 			if c.flying != nil {
 				c.land(<-c.landed)
 			}
 			fn()
-			c.holding = false
 		}
 	}
 }
@@ -165,8 +163,7 @@ func (c *committer) version(key []byte) (uint64, error) {
 func (c *committer) launch() {
 	m := c.next
 	m.timestamp = c.last + uint64(len(m.winners))
-	last := len(c.spare) - 1
-	c.flying, c.next, c.spare = m, c.spare[last], c.spare[:last]
+	c.flying, c.next, c.spare = m, c.spare, nil
 
 	txn := c.db.NewTransactionAt(c.last, true)
 	c.last = m.timestamp
@@ -184,8 +181,9 @@ func (c *committer) launch() {
 	})
 }
 
-// land ends a flight. The next merge is launched before the batches of this one
-// are released: the disk should not wait for that.
+// land ends a flight and starts the next. Between the two it lets others run:
+// callers that were just released come back with their next transaction, and
+// one flush for many costs less than the moment that takes.
 func (c *committer) land(err error) {
 	m := c.flying
 	c.flying = nil
@@ -199,11 +197,8 @@ func (c *committer) land(err error) {
 	c.flushes.Add(1)
 	c.transactions.Add(uint64(len(m.winners)))
 	c.conflicts.Add(uint64(len(m.losers)))
-	c.gather()
-	if !c.next.empty() && !c.holding {
-		c.launch()
-	}
 	c.retire(m)
+	runtime.Gosched()
 }
 
 // fail makes err the answer to the next merge and all that follows.
@@ -217,7 +212,7 @@ func (c *committer) fail(err error) {
 func (c *committer) retire(m *merge) {
 	m.finish(c.failure)
 	m.reset()
-	c.spare = append(c.spare, m)
+	c.spare = m
 }
 
 // exclusively runs fn in the committer while nothing is being flushed, and
