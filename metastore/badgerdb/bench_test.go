@@ -1,6 +1,7 @@
 package badgerdb_test
 
 import (
+	"errors"
 	"fmt"
 	"os"
 	"strings"
@@ -8,6 +9,8 @@ import (
 	"testing"
 	"time"
 
+	"coffer/cipher"
+	"coffer/metastore"
 	"coffer/metastore/metastoretest"
 )
 
@@ -25,6 +28,64 @@ func BenchmarkPut(b *testing.B) {
 			b.ReportMetric(rssAnonMiB(b), "RssAnon-MiB")
 		})
 	}
+}
+
+// BenchmarkRead measures look-ups and listings while level 0 is nearly full, the
+// worst that it gets.
+func BenchmarkRead(b *testing.B) {
+	db := open(b, options(b, b.TempDir()))
+	store := metastore.New(db, cipher.NewBox(cipher.NewStoreKey().Derive(cipher.LabelValues)))
+	const names, perUpdate = 50_000, 50
+	body, record := make([]byte, 4096), make([]byte, 700)
+	name := func(i int) []byte { return fmt.Appendf(nil, "name/%06d", i) }
+	for i := 0; i < names; i += perUpdate {
+		err := store.Update(b.Context(), func(tx *metastore.Tx) error {
+			var err error
+			for j := range perUpdate {
+				// In an order that spreads every table over all keys.
+				n := (i + j) * 7919 % names
+				err = errors.Join(err, tx.Put(name(n), record), tx.Put(fmt.Appendf(nil, "data/%06d", n), body))
+			}
+			return err
+		})
+		if err != nil {
+			b.Fatal(err)
+		}
+	}
+	view := func(b *testing.B, fn func(v *metastore.View) error) {
+		b.Helper()
+		if err := store.View(b.Context(), fn); err != nil {
+			b.Fatal(err)
+		}
+	}
+	b.Run("present", func(b *testing.B) {
+		for i := 0; b.Loop(); i++ {
+			view(b, func(v *metastore.View) error { _, err := v.Get(name(i * 31 % names)); return err })
+		}
+	})
+	b.Run("absent", func(b *testing.B) {
+		for i := 0; b.Loop(); i++ {
+			view(b, func(v *metastore.View) error {
+				if _, err := v.Get(fmt.Appendf(nil, "name/%06dx", i%names)); !errors.Is(err, metastore.ErrNotFound) {
+					return fmt.Errorf("absent key: %w", err)
+				}
+				return nil
+			})
+		}
+	})
+	b.Run("scan=1000", func(b *testing.B) {
+		for i := 0; b.Loop(); i++ {
+			view(b, func(v *metastore.View) error {
+				n := 0
+				for _, err := range v.Scan(name(i*1009%(names-1000)), []byte("name0")) {
+					if n++; err != nil || n == 1000 {
+						return err
+					}
+				}
+				return nil
+			})
+		}
+	})
 }
 
 // cpuTime returns the processor time of this process, the kernel's included.

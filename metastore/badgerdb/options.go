@@ -40,9 +40,13 @@ const (
 
 	// Many tables are gathered in level 0, and the level below is large, so that
 	// a value is rewritten less often; a look-up pays with one Bloom filter each.
-	levelZeroTables      = 20
-	levelZeroTablesStall = 60
-	baseLevelSize        = 128 * mib
+	levelZeroTables      = 32
+	levelZeroTablesStall = 64
+	baseLevelSize        = 256 * mib
+
+	// Two of these, rounded up and doubled once, make a builder's memory: enough
+	// for a memtable's table too. Each table made also takes 3 MiB for its index.
+	tableSize = 4 * mib
 
 	// Several records share a block, for each has a price: an entry in the index,
 	// a cipher, and a hand-over between the builder's goroutines.
@@ -104,6 +108,7 @@ func (o Options) badger() badger.Options {
 	b.BlockCacheSize = memory / 8
 	b.IndexCacheSize = memory / 8
 	b.BlockSize = blockSize
+	b.BaseTableSize = tableSize
 	b.NumLevelZeroTables = levelZeroTables
 	b.NumLevelZeroTablesStall = levelZeroTablesStall
 	b.BaseLevelSize = baseLevelSize
