@@ -82,6 +82,18 @@ func tree(t *testing.T, o Options) map[string]string {
 	return entries
 }
 
+func is[E error](err error) bool {
+	_, ok := errors.AsType[E](err)
+	return ok
+}
+
+func remove(t *testing.T, path string) {
+	t.Helper()
+	if err := os.RemoveAll(path); err != nil {
+		t.Fatal(err)
+	}
+}
+
 func TestFirstStart(t *testing.T) {
 	t.Parallel()
 	o := options(t)
@@ -136,173 +148,6 @@ func TestGivenCredentials(t *testing.T) {
 	}
 	if _, err := os.Stat(o.Places.Credentials()); !errors.Is(err, fs.ErrNotExist) {
 		t.Errorf("given credentials are kept in a file: %v", err)
-	}
-}
-
-// refusal is a store that must not be opened.
-type refusal struct {
-	name  string
-	setup func(t *testing.T, o *Options)
-	want  string // in the error
-	is    func(error) bool
-}
-
-func is[E error](err error) bool {
-	_, ok := errors.AsType[E](err)
-	return ok
-}
-
-func remove(t *testing.T, path string) {
-	t.Helper()
-	if err := os.RemoveAll(path); err != nil {
-		t.Fatal(err)
-	}
-}
-
-func refusals() []refusal {
-	return []refusal{
-		{
-			name: "data without store.key",
-			setup: func(t *testing.T, o *Options) {
-				serve(t, *o)
-				remove(t, o.Places.storeKey())
-			},
-			want: "nothing was made in its place", is: is[*KeyMissingError],
-		}, {
-			name: "marked data directory without store.key",
-			setup: func(t *testing.T, o *Options) {
-				start(t, *o)
-				remove(t, o.Places.storeKey())
-			},
-			want: "store.key is missing", is: is[*KeyMissingError],
-		}, {
-			name: "unmarked data without store.key",
-			setup: func(t *testing.T, o *Options) {
-				put(t, filepath.Join(o.Places.Data, chunkDir, "00", "chunk"), "x")
-			},
-			want: "the data directory", is: is[*KeyMissingError],
-		}, {
-			name: "keyring without store.key",
-			setup: func(t *testing.T, o *Options) {
-				put(t, filepath.Join(o.Places.keyring(), "keyring"), "x")
-			},
-			want: "the keyring", is: is[*KeyMissingError],
-		}, {
-			name: "data of another store",
-			setup: func(t *testing.T, o *Options) {
-				other := options(t)
-				serve(t, other)
-				serve(t, *o)
-				remove(t, o.Places.Data)
-				if err := os.Rename(other.Places.Data, o.Places.Data); err != nil {
-					t.Fatal(err)
-				}
-			},
-			want: "belongs to store", is: is[*OtherStoreError],
-		}, {
-			name: "empty data directory",
-			setup: func(t *testing.T, o *Options) {
-				serve(t, *o)
-				remove(t, o.Places.Data)
-				if err := os.MkdirAll(filepath.Join(o.Places.Data, "lost+found"), 0o700); err != nil {
-					t.Fatal(err)
-				}
-			},
-			want: "is a disk not mounted?", is: is[*DataMissingError],
-		}, {
-			name: "missing data directory",
-			setup: func(t *testing.T, o *Options) {
-				serve(t, *o)
-				remove(t, o.Places.Data)
-			},
-			want: "--accept-empty-data", is: is[*DataMissingError],
-		}, {
-			name: "data that lost its marker",
-			setup: func(t *testing.T, o *Options) {
-				serve(t, *o)
-				remove(t, filepath.Join(o.Places.Data, markerFile))
-			},
-			want: "names the store", is: is[*UnmarkedError],
-		}, {
-			name: "marker that is no marker",
-			setup: func(t *testing.T, o *Options) {
-				put(t, filepath.Join(o.Places.Data, markerFile), "coffer store 2 x\n")
-			},
-			want: "newer version", is: is[*DamagedError],
-		}, {
-			name: "somebody's files",
-			setup: func(t *testing.T, o *Options) {
-				put(t, filepath.Join(o.Places.Data, "holiday.jpg"), "x")
-			},
-			want: "holiday.jpg", is: is[*ForeignError],
-		}, {
-			name: "damaged store.key",
-			setup: func(t *testing.T, o *Options) {
-				serve(t, *o)
-				put(t, o.Places.storeKey(), "x")
-			},
-			want: "restore it from a backup", is: func(err error) bool { return errors.Is(err, storekey.ErrDamaged) },
-		}, {
-			name: "another key file",
-			setup: func(t *testing.T, o *Options) {
-				serve(t, *o)
-				put(t, o.Places.UnlockKey, string(storekey.NewKeyFile()))
-			},
-			want: "expected store key fingerprint", is: func(err error) bool { return errors.Is(err, storekey.ErrWrongSecret) },
-		}, {
-			name: "passphrase that is none",
-			setup: func(t *testing.T, o *Options) {
-				serve(t, *o)
-				o.Unlock.Passphrase = secret.New([]byte("guess"))
-			},
-			want: "no slot is opened by passphrase", is: func(err error) bool { return errors.Is(err, storekey.ErrWrongSecret) },
-		}, {
-			name: "no secret at all",
-			setup: func(t *testing.T, o *Options) {
-				serve(t, *o)
-				remove(t, o.Places.UnlockKey)
-			},
-			want: "unlock.key", is: func(err error) bool { return errors.Is(err, ErrNoSecret) },
-		}, {
-			name: "damaged credentials",
-			setup: func(t *testing.T, o *Options) {
-				serve(t, *o)
-				put(t, o.Places.Credentials(), "[default]\nhunter2hunter2\n")
-			},
-			want: CredentialsFile + " is damaged", is: is[*DamagedError],
-		}, {
-			name: "configuration inside the data",
-			setup: func(t *testing.T, o *Options) {
-				o.Places.Config = filepath.Join(o.Places.Data, "etc")
-			},
-			want: "inside the data directory", is: is[*KeysBesideDataError],
-		},
-	}
-}
-
-// TestRefusals: each is told apart, and nothing is changed by it.
-func TestRefusals(t *testing.T) {
-	t.Parallel()
-	for _, tc := range refusals() {
-		t.Run(tc.name, func(t *testing.T) {
-			t.Parallel()
-			o := options(t)
-			tc.setup(t, &o)
-			before := tree(t, o)
-			h, err := Open(o)
-			if err == nil {
-				t.Fatalf("opened: %+v", h)
-			}
-			if !tc.is(err) || !strings.Contains(err.Error(), tc.want) {
-				t.Errorf("error %T %v, want one with %q", err, err, tc.want)
-			}
-			if strings.Contains(err.Error(), "hunter2") || strings.Contains(err.Error(), "guess") {
-				t.Errorf("the error shows a secret: %v", err)
-			}
-			if diff := cmp.Diff(before, tree(t, o)); diff != "" {
-				t.Errorf("a refused start changes files (-before +after):\n%s", diff)
-			}
-		})
 	}
 }
 
@@ -432,59 +277,4 @@ func TestUnlockOrder(t *testing.T) {
 	}
 	o.Unlock.Passphrase = secret.New([]byte("first slot"))
 	start(t, o)
-}
-
-func TestCheckApart(t *testing.T) {
-	t.Parallel()
-	cases := []struct {
-		name    string
-		prepare func(root string) error
-		places  func(root string) Places
-		inside  string // the key that is reported, "" for none
-	}{
-		{name: "side by side", places: func(r string) Places { return Places{Config: r + "/c", Data: r + "/d"} }},
-		{name: "one name begins with the other", places: func(r string) Places { return Places{Config: r + "/data-keys", Data: r + "/data"} }},
-		{name: "the same", places: func(r string) Places { return Places{Config: r + "/d", Data: r + "/d"} }, inside: "/d/store.key"},
-		{name: "configuration below data", places: func(r string) Places { return Places{Config: r + "/d/e/c", Data: r + "/d"} }, inside: "/d/e/c/store.key"},
-		{name: "data below configuration", places: func(r string) Places { return Places{Config: r + "/c", Data: r + "/c/data"} }},
-		{name: "data is the keyring", places: func(r string) Places { return Places{Config: r + "/c", Data: r + "/c/keyring"} }, inside: "/c/keyring"},
-		{name: "key file in data", places: func(r string) Places { return Places{Config: r + "/c", Data: r + "/d", UnlockKey: r + "/d/u"} }, inside: "/d/u"},
-		{name: "passphrase in data", places: func(r string) Places { return Places{Config: r + "/c", Data: r + "/d", Passphrase: r + "/d/p"} }, inside: "/d/p"},
-		{
-			name: "configuration is a link into data",
-			prepare: func(r string) error {
-				return errors.Join(os.MkdirAll(r+"/d/c", 0o700), os.Symlink(r+"/d/c", r+"/c"))
-			},
-			places: func(r string) Places { return Places{Config: r + "/c", Data: r + "/d"} }, inside: "/c/store.key",
-		}, {
-			name:    "data is a link above the configuration",
-			prepare: func(r string) error { return errors.Join(os.MkdirAll(r+"/x/c", 0o700), os.Symlink(r+"/x", r+"/d")) },
-			places:  func(r string) Places { return Places{Config: r + "/x/c", Data: r + "/d"} }, inside: "/x/c/store.key",
-		}, {
-			name: "the keyring is a link into data",
-			prepare: func(r string) error {
-				return errors.Join(os.MkdirAll(r+"/d/k", 0o700), os.MkdirAll(r+"/c", 0o700), os.Symlink(r+"/d/k", r+"/c/keyring"))
-			},
-			places: func(r string) Places { return Places{Config: r + "/c", Data: r + "/d"} }, inside: "/c/keyring",
-		},
-	}
-	for _, tc := range cases {
-		t.Run(tc.name, func(t *testing.T) {
-			t.Parallel()
-			root := t.TempDir()
-			if tc.prepare != nil {
-				if err := tc.prepare(root); err != nil {
-					t.Fatal(err)
-				}
-			}
-			err := tc.places(root).CheckApart()
-			beside, _ := errors.AsType[*KeysBesideDataError](err)
-			switch {
-			case tc.inside == "" && err != nil:
-				t.Errorf("refused: %v", err)
-			case tc.inside != "" && (beside == nil || beside.Key != root+tc.inside):
-				t.Errorf("got %v, want %s reported", err, tc.inside)
-			}
-		})
-	}
 }

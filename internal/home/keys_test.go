@@ -80,8 +80,12 @@ func TestSlotCycle(t *testing.T) {
 			t.Errorf("%s opens another key", name)
 		}
 	}
-	if err := change(t, o, func(k *Keys) error { return errors.Join(k.Remove(1), k.Remove(2)) }); err != nil && o.Unlock.KeyFile == fresh {
+	o.Unlock = Unlock{KeyFile: fresh}
+	if err := change(t, o, func(k *Keys) error { return errors.Join(k.Remove(1), k.Remove(2)) }); err != nil {
 		t.Fatal(err)
+	}
+	if diff := cmp.Diff([]string{"key file safe"}, kinds(t, o)); diff != "" {
+		t.Errorf("slots at the end (-want +got):\n%s", diff)
 	}
 }
 
@@ -128,7 +132,6 @@ func TestSlotErrors(t *testing.T) {
 	}
 }
 
-// TestKeysAreExclusive: while one process changes slots, another waits.
 func TestKeysWithoutStore(t *testing.T) {
 	t.Parallel()
 	o := options(t)
@@ -143,6 +146,7 @@ func TestKeysWithoutStore(t *testing.T) {
 	}
 }
 
+// TestKeysAreExclusive: while one process changes slots, another waits.
 func TestKeysAreExclusive(t *testing.T) {
 	t.Parallel()
 	o := options(t)
