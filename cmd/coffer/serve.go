@@ -130,6 +130,9 @@ func announce(log *slog.Logger, cfg *config.Config, h *home.Home, addr net.Addr)
 	if cfg.Home.KeysBesideData {
 		log.Warn("keys may lie inside the data directory, as asked for: a copy of the data may carry them along")
 	}
+	if exposed := h.Places.Exposed(); len(exposed) > 0 {
+		log.Warn("other users of this machine may read secrets; take the right away with chmod 600", "files", exposed)
+	}
 	if cfg.Server.TLSCert == "" && !cfg.Server.Local() {
 		log.Warn("serving without TLS on an address that other machines reach; objects and presigned URLs pass in the clear")
 	}

@@ -226,6 +226,7 @@ func (l *loader) complete() {
 	l.completeUnlock()
 	l.completeRoot()
 	l.completeTLS()
+	l.completeMemory()
 	l.completePlaces()
 }
 
@@ -311,6 +312,20 @@ func (l *loader) completeTLS() {
 			l.faults.add(cert.origin, err)
 		}
 	}
+}
+
+// completeMemory refuses a metastore that alone would take all the memory.
+func (l *loader) completeMemory() {
+	limit, part := l.winner["memory-limit"], l.winner["metastore-memory"]
+	if l.config.Memory.Bytes == 0 || int64(l.config.Metastore.MemoryMiB)<<20 < l.config.Memory.Bytes {
+		return
+	}
+	blamed := part
+	if part.origin.Source < limit.origin.Source {
+		blamed = limit
+	}
+	l.faults.addf(blamed.origin, "metastore-memory (%s) must be less than memory-limit (%s)",
+		part.text(), limit.text())
 }
 
 // completePlaces refuses keys that lie inside the data directory.

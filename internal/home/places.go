@@ -60,6 +60,18 @@ func (p Places) CheckApart() error {
 	return nil
 }
 
+// Exposed lists the files of secrets that others than their owner may read. A
+// start makes none such, but a copy or a mount may.
+func (p Places) Exposed() []string {
+	var list []string
+	for _, name := range []string{p.storeKey(), p.Credentials(), p.UnlockKey, p.Passphrase} {
+		if info, err := os.Stat(name); err == nil && info.Mode().Perm()&0o077 != 0 {
+			list = append(list, name)
+		}
+	}
+	return list
+}
+
 // checkDistinct fails when the two directories are one.
 func (p Places) checkDistinct() error {
 	config, err := os.Stat(p.Config)

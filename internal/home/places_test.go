@@ -4,6 +4,8 @@ import (
 	"errors"
 	"os"
 	"testing"
+
+	"github.com/google/go-cmp/cmp"
 )
 
 func TestCheckApart(t *testing.T) {
@@ -58,5 +60,20 @@ func TestCheckApart(t *testing.T) {
 				t.Errorf("got %v, want %s reported", err, tc.inside)
 			}
 		})
+	}
+}
+
+func TestExposed(t *testing.T) {
+	t.Parallel()
+	o := options(t)
+	start(t, o)
+	if list := o.Places.Exposed(); len(list) > 0 {
+		t.Errorf("after a first start: %v", list)
+	}
+	if err := errors.Join(os.Chmod(o.Places.UnlockKey, 0o640), os.Chmod(o.Places.Credentials(), 0o604)); err != nil {
+		t.Fatal(err)
+	}
+	if diff := cmp.Diff([]string{o.Places.Credentials(), o.Places.UnlockKey}, o.Places.Exposed()); diff != "" {
+		t.Errorf("readable by others (-want +got):\n%s", diff)
 	}
 }
