@@ -41,6 +41,7 @@ kms/local                kms cipher internal/disk
 kms/storekey             cipher internal/disk
 kms/vault                kms cipher
 kms/static               kms cipher
+kms/manager              kms cipher internal/disk internal/secret
 kms/kmstest              kms cipher internal/disk
 
 cipher

@@ -1,0 +1,290 @@
+package manager
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"time"
+
+	"coffer/cipher"
+	"coffer/kms"
+)
+
+// Use is one use of a key on the request path.
+type Use struct {
+	Op       string
+	Instance cipher.InstanceID
+	KeyID    string
+	Version  uint32 // zero where it is not known
+	Cached   bool   // no backend was asked
+	Took     time.Duration
+	Err      error
+}
+
+// observe tells Options.Observe.
+func (m *Manager) observe(ctx context.Context, start time.Time, use Use) {
+	if m.o.Observe != nil {
+		use.Took = time.Since(start)
+		m.o.Observe(ctx, use)
+	}
+}
+
+// writer returns the instance that makes the KEKs of a mode, and the key.
+func (m *Manager) writer(mode cipher.Mode, keyID string) (in *instance, key string, fallback bool, err error) {
+	m.mu.RLock()
+	defer m.mu.RUnlock()
+	if mode == cipher.ModeSSES3 && !m.o.SSES3OnKMS {
+		return m.builtin, m.o.BuiltinKeyID, true, nil
+	}
+	if mode == cipher.ModeSSES3 {
+		keyID = "" // not for its caller to choose
+	}
+	if m.serving == nil {
+		return nil, "", false, m.absence()
+	}
+	key = m.settings().defaultKey()
+	if keyID != "" && keyID != key {
+		return m.serving, keyID, false, nil
+	}
+	return m.serving, key, true, nil
+}
+
+// absence says why nobody serves. The caller holds mu.
+func (m *Manager) absence() error {
+	switch {
+	case m.phase == phaseNone:
+		return kms.NotConfigured
+	case m.failure != nil:
+		return fmt.Errorf("%w: the key service was not started: %w", kms.Unavailable, m.failure)
+	case m.phase == phaseRunning:
+		return fmt.Errorf("%w: the key service is not there yet", kms.Unavailable)
+	default:
+		return fmt.Errorf("%w: %w", kms.Unavailable, errStopped)
+	}
+}
+
+// Resolve names the key that a new object of the mode uses, without a call to a
+// backend: keyID, or the default where it is "".
+func (m *Manager) Resolve(_ context.Context, mode cipher.Mode, keyID string) (kms.KeyRef, error) {
+	in, key, _, err := m.writer(mode, keyID)
+	if err != nil {
+		return kms.KeyRef{}, kms.NewError("resolve key", keyID, err)
+	}
+	return kms.KeyRef{Instance: in.id, KeyID: key}, nil
+}
+
+// GenerateKEK makes a KEK for a new object of the mode and wraps it under the
+// key that Resolve names. The default key is made on first use. The caller owns
+// the KEK.
+func (m *Manager) GenerateKEK(ctx context.Context, mode cipher.Mode, keyID string, keyContext []byte) (*cipher.KEK, kms.Wrapped, error) {
+	const op = "generate KEK"
+	start := time.Now()
+	in, key, fallback, err := m.writer(mode, keyID)
+	if err != nil {
+		return nil, kms.Wrapped{}, kms.NewError(op, keyID, err)
+	}
+	type issued struct {
+		kek *cipher.KEK
+		w   kms.Wrapped
+	}
+	got, err := request(ctx, m, in, func(ctx context.Context, s Service) (issued, error) {
+		kek, w, err := s.GenerateKEK(ctx, key, keyContext)
+		if fallback && errors.Is(err, kms.NotFound) {
+			if _, made := s.CreateKey(ctx, key); made == nil || errors.Is(made, kms.AlreadyExists) {
+				kek, w, err = s.GenerateKEK(ctx, key, keyContext)
+			}
+		}
+		return issued{kek, w}, err
+	}, func(i issued) { i.kek.Wipe() })
+	m.observe(ctx, start, Use{Op: op, Instance: in.id, KeyID: key, Version: got.w.Version, Err: err})
+	if err != nil {
+		return nil, kms.Wrapped{}, kms.NewError(op, key, err)
+	}
+	if !in.builtin {
+		m.leases.put(newLeaseKey(got.w, keyContext), owner{in.id, key}, got.kek)
+	}
+	return got.kek, got.w, nil
+}
+
+// Unwrap gives back a KEK, whichever backend wrapped it: from the cache, or by
+// one call for all who ask at the same time. The caller owns the KEK.
+func (m *Manager) Unwrap(ctx context.Context, w kms.Wrapped, keyContext []byte) (*cipher.KEK, error) {
+	const op = "unwrap KEK"
+	start := time.Now()
+	in, err := m.instance(w.Instance)
+	if err == nil {
+		err = errors.Join(w.Check(), kms.CheckContext(keyContext))
+	}
+	if err != nil {
+		return nil, kms.NewError(op, w.KeyID, err)
+	}
+	ask := func(ctx context.Context, s Service) (*cipher.KEK, error) { return s.Unwrap(ctx, w, keyContext) }
+	var kek *cipher.KEK
+	var hit bool
+	if in.builtin {
+		kek, err = request(ctx, m, in, ask, (*cipher.KEK).Wipe)
+	} else {
+		bounded, cancel := context.WithTimeout(ctx, m.o.RequestTimeout)
+		defer cancel()
+		call := func() (*cipher.KEK, error) { return request(m.ctx, m, in, ask, (*cipher.KEK).Wipe) }
+		kek, hit, err = m.leases.get(bounded, newLeaseKey(w, keyContext), owner{in.id, w.KeyID}, m.spawnOr, call)
+	}
+	m.observe(ctx, start, Use{Op: op, Instance: in.id, KeyID: w.KeyID, Version: w.Version, Cached: hit, Err: err})
+	if err != nil {
+		return nil, kms.NewError(op, w.KeyID, err)
+	}
+	return kek, nil
+}
+
+// spawnOr is spawn; after Close it runs fn, which fails at once, in place.
+func (m *Manager) spawnOr(fn func()) {
+	if !m.spawn(fn) {
+		go fn()
+	}
+}
+
+// instance finds an instance; the zero id is the serving one.
+func (m *Manager) instance(id cipher.InstanceID) (*instance, error) {
+	m.mu.RLock()
+	defer m.mu.RUnlock()
+	if id.IsZero() {
+		if m.serving == nil {
+			return nil, m.absence()
+		}
+		return m.serving, nil
+	}
+	in := m.instances[id]
+	if in == nil {
+		return nil, fmt.Errorf("%w: the backend instance %v is not configured here", kms.Configuration, id)
+	}
+	return in, nil
+}
+
+// request calls a backend within RequestTimeout. A backend that does not heed
+// the end of its context is left behind, and what it gives then is dropped.
+func request[T any](ctx context.Context, m *Manager, in *instance, ask func(context.Context, Service) (T, error), drop func(T)) (T, error) {
+	ctx, cancel := context.WithTimeout(ctx, m.o.RequestTimeout)
+	defer cancel()
+	type answer struct {
+		value T
+		err   error
+	}
+	answers := make(chan answer, 1)
+	var none T
+	began := m.spawn(func() {
+		h, err := m.pin(ctx, in)
+		if err != nil {
+			answers <- answer{none, err}
+			return
+		}
+		defer h.release()
+		value, err := ask(ctx, h.service)
+		answers <- answer{value, err}
+	})
+	if !began {
+		return none, errClosed
+	}
+	select {
+	case a := <-answers:
+		return a.value, a.err
+	case <-ctx.Done():
+	}
+	m.spawnOr(func() {
+		if a := <-answers; a.err == nil {
+			drop(a.value)
+		}
+	})
+	return none, fmt.Errorf("%w: no answer within %v: %w", kms.Unavailable, m.o.RequestTimeout, ctx.Err())
+}
+
+// NewestVersion tells the newest version of a key.
+func (m *Manager) NewestVersion(ctx context.Context, id cipher.InstanceID, keyID string) (uint32, error) {
+	var version uint32
+	err := m.Do(ctx, id, func(ctx context.Context, s Service) error {
+		info, err := s.DescribeKey(ctx, keyID)
+		version = info.Newest().Number
+		return err
+	})
+	return version, kms.NewError("describe key", keyID, err)
+}
+
+// Rewrap wraps KEKs by the newest versions of their keys, in as few calls as the
+// backends allow. It gives one result for each item, in their order.
+func (m *Manager) Rewrap(ctx context.Context, items []kms.RewrapItem) []kms.RewrapResult {
+	results := make([]kms.RewrapResult, len(items))
+	groups := map[cipher.InstanceID][]int{}
+	for i, item := range items {
+		groups[item.Wrapped.Instance] = append(groups[item.Wrapped.Instance], i)
+	}
+	for id, places := range groups {
+		group := make([]kms.RewrapItem, len(places))
+		for i, place := range places {
+			group[i] = items[place]
+		}
+		var done []kms.RewrapResult
+		err := m.Do(ctx, id, func(ctx context.Context, s Service) error {
+			if done = kms.RewrapBatch(ctx, s, group); len(done) != len(group) {
+				return fmt.Errorf("%w: %d results of %d items", kms.BackendFailure, len(done), len(group))
+			}
+			return nil
+		})
+		for i, place := range places {
+			if err != nil {
+				results[place].Err = kms.NewError("rewrap KEK", items[place].Wrapped.KeyID, err)
+			} else {
+				results[place] = done[i]
+			}
+		}
+	}
+	return results
+}
+
+// Move wraps the KEK inside w under a key of another backend, or of the same.
+func (m *Manager) Move(ctx context.Context, w kms.Wrapped, keyContext []byte, to kms.KeyRef) (moved kms.Wrapped, err error) {
+	kek, err := m.Unwrap(ctx, w, keyContext)
+	if err != nil {
+		return kms.Wrapped{}, err
+	}
+	defer kek.Wipe()
+	err = m.Do(ctx, to.Instance, func(ctx context.Context, s Service) error {
+		moved, err = kms.WrapKEK(ctx, s, to.KeyID, kek, keyContext)
+		return err
+	})
+	return moved, kms.NewError("wrap KEK", to.KeyID, err)
+}
+
+// Do calls fn with the service of an instance, the serving one where id is zero,
+// which is not closed meanwhile. It is for administration and background work:
+// ctx alone bounds it.
+func (m *Manager) Do(ctx context.Context, id cipher.InstanceID, fn func(ctx context.Context, s Service) error) error {
+	in, err := m.instance(id)
+	if err != nil {
+		return kms.NewError("find backend", "", err)
+	}
+	h, err := m.pin(ctx, in)
+	if err != nil {
+		return kms.NewError("open backend", "", err)
+	}
+	defer h.release()
+	return fn(ctx, h.service)
+}
+
+// DestroyKey destroys a key of an instance and ends the leases of its KEKs.
+func (m *Manager) DestroyKey(ctx context.Context, id cipher.InstanceID, keyID string) error {
+	in, err := m.instance(id)
+	if err != nil {
+		return kms.NewError("destroy key", keyID, err)
+	}
+	err = m.Do(ctx, in.id, func(ctx context.Context, s Service) error { return kms.DestroyKey(ctx, s, keyID) })
+	m.leases.forget(func(o owner) bool { return o == owner{in.id, keyID} })
+	return err
+}
+
+// ClearCache wipes all KEKs that are kept. With revoke, running streams and
+// handles are ended too.
+func (m *Manager) ClearCache(revoke bool) {
+	m.leases.forget(func(owner) bool { return true })
+	if revoke && m.o.OnRevoke != nil {
+		m.o.OnRevoke()
+	}
+}
