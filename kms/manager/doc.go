@@ -39,11 +39,17 @@
 // those of package kms. Nobody having configured a key service is NotConfigured,
 // which no client should repeat; one that is stopped or not there is Unavailable.
 //
+// # Keys that are due
+//
+// A sweep destroys keys whose waiting time before deletion has passed, but never
+// one that something still needs, and rotates those whose newest version is too
+// old, where that is asked for.
+//
 // # What it does not do
 //
 // It knows no Vault and no environment: factories and Options.Given are passed
 // in. It writes no audit log and no metrics: Options.Observe and Status are for
-// those. It destroys nothing by time.
+// those. It counts no references: Options.References and Options.KeyReferences do.
 //
 // # Secrets
 //

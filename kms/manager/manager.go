@@ -44,6 +44,15 @@ type Options struct {
 	// References counts what still needs an instance; RemoveInstance asks it.
 	// An instance cannot be removed where it is nil.
 	References func(ctx context.Context, instance cipher.InstanceID) (Counts, error)
+	// KeyReferences counts what still needs a key. Where it is set, keys whose
+	// waiting time before deletion has passed and that nothing needs are destroyed;
+	// where it is nil, none is.
+	KeyReferences func(ctx context.Context, key kms.KeyRef) (Counts, error)
+	// RotateDue rotates keys whose newest version is older than their maximum age.
+	RotateDue bool
+	// OnSwept is told of keys that were destroyed, kept or rotated because they
+	// were due, such as to rewrap what a rotated one has wrapped; may be nil.
+	OnSwept func(ctx context.Context, swept []Swept)
 	// OnRevoke ends running streams and handles, for ClearCache; may be nil.
 	OnRevoke func()
 	// Observe is told of every use of a key on the request path, in the
@@ -58,6 +67,9 @@ type Options struct {
 	// ProbeInterval is the pause between probes of the serving backend.
 	// DefaultProbeInterval when zero; no probes when negative.
 	ProbeInterval time.Duration
+	// SweepInterval is the pause between sweeps for keys that are due.
+	// DefaultSweepInterval when zero.
+	SweepInterval time.Duration
 }
 
 // Validate reports all faults of o at once.
@@ -73,6 +85,7 @@ func (o Options) Validate() error {
 	fault(o.Store == nil, "Options.Store is nil")
 	fault(o.Box == nil, "Options.Box is nil")
 	fault(o.RequestTimeout < 0, "Options.RequestTimeout is negative")
+	fault(o.SweepInterval < 0, "Options.SweepInterval is negative")
 	if o.Given != nil {
 		if err := o.Given.WithDefaults().Validate(); err != nil {
 			errs = append(errs, err)
@@ -141,6 +154,7 @@ func New(ctx context.Context, o Options) (*Manager, error) {
 	}
 	setDefault(&o.RequestTimeout, DefaultRequestTimeout)
 	setDefault(&o.ProbeInterval, DefaultProbeInterval)
+	setDefault(&o.SweepInterval, DefaultSweepInterval)
 	m := &Manager{
 		o: o, leases: newLeases(), kick: make(chan struct{}, 1), life: make(chan struct{}, 1),
 		phase: phaseNone, instances: map[cipher.InstanceID]*instance{}, targets: map[string]*Config{},
@@ -156,6 +170,9 @@ func New(ctx context.Context, o Options) (*Manager, error) {
 		return nil, kms.NewError("open key service", "", err)
 	}
 	m.spawn(m.background)
+	if o.KeyReferences != nil || o.RotateDue {
+		m.spawn(m.sweeps)
+	}
 	return m, nil
 }
 

@@ -19,7 +19,10 @@ import (
 	"coffer/kms"
 	"coffer/kms/kmstest"
 	"coffer/kms/manager"
+	"coffer/object"
 )
+
+var _ object.KeyService = (*manager.Manager)(nil)
 
 func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
 

@@ -1,0 +1,111 @@
+package manager
+
+import (
+	"context"
+	"errors"
+	"time"
+
+	"coffer/cipher"
+	"coffer/kms"
+)
+
+// DefaultSweepInterval is the default of Options.SweepInterval.
+const DefaultSweepInterval = time.Hour
+
+// Swept is a key that a sweep has looked at more closely.
+type Swept struct {
+	Instance  cipher.InstanceID
+	KeyID     string
+	Destroyed bool   // its waiting time had passed, and nothing needed it
+	Rotated   bool   // its newest version was older than its maximum age
+	Counts    Counts // of what still needs a key that is due for deletion, which stays therefore
+	Err       error  // why nothing was done
+}
+
+// Sweep looks at the keys of every backend that is open. A key whose waiting
+// time before deletion has passed is destroyed, if Options.KeyReferences counts
+// nothing that needs it; a key that is still needed goes on decrypting. With
+// Options.RotateDue, a key whose rotation is due is rotated. It returns the keys
+// that were due, and the errors of backends that could not list theirs.
+func (m *Manager) Sweep(ctx context.Context) ([]Swept, error) {
+	m.mu.RLock()
+	var open []*instance
+	for _, in := range m.instances {
+		if in.status().Open {
+			open = append(open, in)
+		}
+	}
+	m.mu.RUnlock()
+	var all []Swept
+	var errs []error
+	for _, in := range open {
+		errs = append(errs, m.Do(ctx, in.id, func(ctx context.Context, s Service) error {
+			return eachKey(ctx, s, func(k kms.KeyInfo) {
+				if swept, due := m.sweepKey(ctx, s, k); due {
+					all = append(all, swept)
+				}
+			})
+		}))
+	}
+	return all, errors.Join(errs...)
+}
+
+// eachKey calls fn for every key that can be used. fn may destroy it.
+func eachKey(ctx context.Context, s Service, fn func(kms.KeyInfo)) error {
+	for after := ""; ; {
+		page, err := s.ListKeys(ctx, after, kms.MaxListedKeys)
+		if err != nil {
+			return err
+		}
+		for _, k := range page.Keys {
+			after = k.ID
+			if k.Fault == nil {
+				fn(k)
+			}
+		}
+		if !page.More || len(page.Keys) == 0 {
+			return nil
+		}
+	}
+}
+
+// sweepKey does what is due for one key; false: nothing is.
+func (m *Manager) sweepKey(ctx context.Context, s Service, k kms.KeyInfo) (Swept, bool) {
+	swept := Swept{Instance: s.Instance(), KeyID: k.ID}
+	now := time.Now()
+	switch {
+	case m.o.KeyReferences != nil && k.DeletionDue(now):
+		swept.Counts, swept.Err = m.o.KeyReferences(ctx, kms.KeyRef{Instance: s.Instance(), KeyID: k.ID})
+		if swept.Err == nil && swept.Counts == (Counts{}) {
+			swept.Err = kms.DestroyKey(ctx, s, k.ID)
+			swept.Destroyed = swept.Err == nil
+			m.leases.forget(func(o owner) bool { return o == owner{s.Instance(), k.ID} })
+		}
+	case m.o.RotateDue && k.State == kms.StateEnabled && k.RotationDue(now):
+		_, swept.Err = s.RotateKey(ctx, k.ID)
+		swept.Rotated = swept.Err == nil
+	default:
+		return swept, false
+	}
+	m.o.Logger.Info("key was due", "instance", swept.Instance.String(), "key", k.ID, "destroyed", swept.Destroyed,
+		"rotated", swept.Rotated, "keks", swept.Counts.KEKs, "objects", swept.Counts.Objects, "error", swept.Err)
+	return swept, true
+}
+
+// sweeps sweeps until Close.
+func (m *Manager) sweeps() {
+	for {
+		select {
+		case <-time.After(m.o.SweepInterval):
+		case <-m.ctx.Done():
+			return
+		}
+		swept, err := m.Sweep(m.ctx)
+		if err != nil {
+			m.o.Logger.Warn("keys cannot be listed", "error", err)
+		}
+		if m.o.OnSwept != nil && len(swept) > 0 {
+			m.o.OnSwept(m.ctx, swept)
+		}
+	}
+}
