@@ -29,8 +29,9 @@ func (v *View) Get(key []byte) ([]byte, error) {
 }
 
 // Scan yields the keys with from <= key < to in ascending order of bytes; a
-// nil bound is open. What it yields is valid until the next step. It ends
-// after an error.
+// nil bound is open. What it yields is valid until the next step. An item that
+// does not open comes with its key and ErrCorrupt, and the scan goes on behind
+// it if asked to; it ends after any other error.
 func (v *View) Scan(from, to []byte) iter.Seq2[KV, error] {
 	return func(yield func(KV, error) bool) {
 		if v.ended {

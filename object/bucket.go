@@ -75,7 +75,7 @@ func (s *Store) createBucket(ctx context.Context, name string) (*bucketRecord, e
 	if _, err := s.bucket(ctx, name); err == nil {
 		return nil, errKind(KindBucketExists)
 	}
-	if _, err := s.space.admit(ctx, 0); err != nil {
+	if err := s.space.admitChange(ctx); err != nil {
 		return nil, err
 	}
 	kek, kekRecord, err := s.keys.buckets.generate(ctx, name, cipher.ModeSSES3, "")
@@ -165,6 +165,9 @@ func (s *Store) DeleteBucket(ctx context.Context, name string) error {
 }
 
 func (s *Store) deleteBucket(ctx context.Context, name string) error {
+	if err := s.space.admitRemoval(ctx); err != nil {
+		return err
+	}
 	b, err := s.markBucket(ctx, name, s.run)
 	if err != nil {
 		return err
@@ -182,11 +185,14 @@ func (s *Store) deleteBucket(ctx context.Context, name string) error {
 	if err == nil {
 		err = s.abortUploads(ctx, b)
 	}
-	if err != nil {
-		_, unmarkErr := s.markBucket(context.WithoutCancel(ctx), name, cipher.RunID{})
-		return errors.Join(err, unmarkErr)
+	if err == nil {
+		err = s.dropBucket(ctx, name, b)
 	}
-	return s.dropBucket(ctx, name, b)
+	if err != nil && !leavesOutcomeOpen(err) {
+		_, unmarkErr := s.markBucket(context.WithoutCancel(ctx), name, cipher.RunID{})
+		err = errors.Join(err, unmarkErr)
+	}
+	return err
 }
 
 // markBucket sets or clears the mark of a deletion.

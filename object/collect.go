@@ -3,6 +3,7 @@ package object
 import (
 	"bytes"
 	"context"
+	"encoding/hex"
 	"errors"
 	"sync"
 	"time"
@@ -119,9 +120,9 @@ func (s *Store) Collect(ctx context.Context) (int, error) {
 // errStop ends a scan early; scanPrefix turns it into success.
 var errStop = errors.New("stop")
 
-// stopAfter ends a scan that has gathered max entries.
-func stopAfter(n, max int) error {
-	if n == max {
+// stopAfter ends a scan that has gathered limit entries.
+func stopAfter(n, limit int) error {
+	if n == limit {
 		return errStop
 	}
 	return nil
@@ -134,10 +135,20 @@ func (s *Store) scanPrefix(ctx context.Context, prefix []byte, fn func(metastore
 }
 
 func (s *Store) scan(ctx context.Context, from, to []byte, fn func(metastore.KV) error) error {
+	return s.scanDamaged(ctx, from, to, func(kv metastore.KV, damage error) error {
+		if damage != nil {
+			return damage
+		}
+		return fn(kv)
+	})
+}
+
+// scanDamaged is a scan whose fn is told of values that do not open, and decides whether it goes on.
+func (s *Store) scanDamaged(ctx context.Context, from, to []byte, fn func(kv metastore.KV, damage error) error) error {
 	err := s.opts.Meta.View(ctx, func(v *metastore.View) error {
 		for kv, err := range v.Scan(from, to) {
-			if err == nil {
-				err = fn(kv)
+			if err == nil || errors.Is(err, metastore.ErrCorrupt) {
+				err = fn(kv, err)
 			}
 			if err != nil {
 				return err
@@ -151,16 +162,20 @@ func (s *Store) scan(ctx context.Context, from, to []byte, fn func(metastore.KV)
 	return err
 }
 
-// queued reads the next entries of the removal queue.
+// queued reads the next entries of the removal queue. One that cannot be read stays where it is.
 func (s *Store) queued(ctx context.Context, after []byte) (keys [][]byte, removals []*removal, err error) {
 	from, to := metastore.PrefixRange([]byte{tagQueue})
 	if after != nil {
 		from = after
 	}
-	err = s.scan(ctx, from, to, func(kv metastore.KV) error {
+	err = s.scanDamaged(ctx, from, to, func(kv metastore.KV, damage error) error {
 		var r removal
-		if err := decode(kv.Value, &r); err != nil {
-			return err
+		if damage == nil {
+			damage = decode(kv.Value, &r)
+		}
+		if damage != nil {
+			s.logDamage(ctx, kv.Key, damage)
+			return nil
 		}
 		keys, removals = append(keys, bytes.Clone(kv.Key)), append(removals, &r)
 		return stopAfter(len(keys), collectBatch)
@@ -168,6 +183,12 @@ func (s *Store) queued(ctx context.Context, after []byte) (keys [][]byte, remova
 	return keys, removals, err
 }
 
+// logDamage tells of something that cannot be removed, because what says what it is does not open.
+func (s *Store) logDamage(ctx context.Context, key []byte, err error) {
+	s.log.ErrorContext(ctx, "a damaged entry keeps what it names from being removed", "entry", hex.EncodeToString(key), "error", err)
+}
+
+// collectBatch carries out removals. One that meets damage is passed over, so that it does not keep the others.
 func (s *Store) collectBatch(ctx context.Context, keys [][]byte, removals []*removal) (int, error) {
 	done := 0
 	w := sweep{store: s}
@@ -175,10 +196,15 @@ func (s *Store) collectBatch(ctx context.Context, keys [][]byte, removals []*rem
 		if s.pins.pinned(r.Body.ID) && !r.Body.IsZero() {
 			continue
 		}
-		if err := w.remove(ctx, keys[i], r); err != nil {
-			return done, err
+		err := w.remove(ctx, keys[i], r)
+		switch {
+		case err == nil:
+			done++
+		case kindOfCause(err) == KindCorrupt:
+			s.logDamage(ctx, keys[i], err)
+		default:
+			return done, errors.Join(err, w.flush(ctx))
 		}
-		done++
 	}
 	return done, w.flush(ctx)
 }

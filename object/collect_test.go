@@ -7,6 +7,7 @@ import (
 	"io"
 	"testing"
 	"testing/iotest"
+	"time"
 
 	"coffer/metastore"
 	"coffer/object"
@@ -238,4 +239,60 @@ func TestChangedBytesAreNeverHandedOut(t *testing.T) {
 	}
 	_, err = s.Get(context.Background(), object.GetRequest{Bucket: "bucket", Key: "one"})
 	wantKind(t, err, object.KindCorrupt)
+}
+
+// TestDamagedRemovalKeepsNoOthers spoils one entry of the removal queue.
+func TestDamagedRemovalKeepsNoOthers(t *testing.T) {
+	t.Parallel()
+	ctx := context.Background()
+	env := objecttest.New()
+	s := env.Open(t, func(o *object.Options) { smallLayout(o); o.CollectEvery = time.Hour })
+	newBucket(t, s, "bucket")
+	keep := put(t, s, "bucket", "pinned", data(50_000, 1))
+	r, err := s.Get(ctx, object.GetRequest{Bucket: "bucket", Key: keep.Key})
+	if err != nil {
+		t.Fatal(err)
+	}
+	remove := func(key string) {
+		t.Helper()
+		if err := s.Delete(ctx, object.DeleteRequest{Bucket: "bucket", Key: key}); err != nil {
+			t.Fatal(err)
+		}
+	}
+	remove("pinned") // stays queued while it is read
+	if _, err := s.Collect(ctx); err != nil {
+		t.Fatal(err)
+	}
+	from, to := metastore.PrefixRange([]byte("q"))
+	snap, err := env.Driver.Snapshot()
+	if err != nil {
+		t.Fatal(err)
+	}
+	var spoiled []metastore.Write
+	for item, err := range snap.Scan(from, to) {
+		if err != nil {
+			t.Fatal(err)
+		}
+		spoiled = append(spoiled, metastore.Write{Key: bytes.Clone(item.Key), Value: []byte("damaged")})
+	}
+	snap.Release()
+	if len(spoiled) != 1 {
+		t.Fatalf("%d queued removals, want 1", len(spoiled))
+	}
+	if _, err := env.Driver.Apply(ctx, metastore.Batch{Writes: spoiled}); err != nil {
+		t.Fatal(err)
+	}
+	for _, key := range []string{"a", "b", "c"} {
+		put(t, s, "bucket", key, data(50_000, 2))
+		remove(key)
+	}
+	if _, err := s.Collect(ctx); err != nil {
+		t.Fatal(err)
+	}
+	if err := r.Close(); err != nil {
+		t.Fatal(err)
+	}
+	if chunks, keys := leftovers(t, env); chunks != 2 || keys['q'] != 1 {
+		t.Errorf("%d chunk files and %d queued removals are left, want the 2 and 1 of the damaged one", chunks, keys['q'])
+	}
 }

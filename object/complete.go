@@ -67,7 +67,7 @@ func (s *Store) completeUpload(ctx context.Context, req *CompleteRequest) (*reco
 	if err := checkOrder(req.Parts); err != nil {
 		return nil, err
 	}
-	if _, err := s.space.admit(ctx, 0); err != nil {
+	if err := s.space.admitChange(ctx); err != nil {
 		return nil, err
 	}
 	_, place, err := s.findUpload(ctx, req.Bucket, req.Key, req.UploadID)

@@ -28,6 +28,9 @@ func (s *Store) copy(ctx context.Context, req *CopyRequest) (*record, error) {
 	if err != nil {
 		return nil, err
 	}
+	if err := s.space.admitChange(ctx); err != nil {
+		return nil, err
+	}
 	plan, err := s.planSealing(ctx, req.Bucket, req.Key, b, &req.Sealing)
 	if err != nil {
 		return nil, err

@@ -20,6 +20,9 @@ func (s *Store) delete(ctx context.Context, req *DeleteRequest) error {
 	if err := ValidateKey(req.Key); err != nil {
 		return err
 	}
+	if err := s.space.admitRemoval(ctx); err != nil {
+		return err
+	}
 	removed := false
 	err := s.opts.Meta.Update(ctx, func(tx *metastore.Tx) error {
 		removed = false

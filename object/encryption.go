@@ -28,6 +28,9 @@ func (s *Store) SetBucketEncryption(ctx context.Context, bucket string, e Bucket
 }
 
 func (s *Store) setBucketEncryption(ctx context.Context, bucket string, e BucketEncryption) error {
+	if err := s.space.admitChange(ctx); err != nil {
+		return err
+	}
 	switch e.Mode {
 	case 0:
 		if e != (BucketEncryption{}) {

@@ -128,13 +128,18 @@ func (s *Store) dropIntent(ctx context.Context, key []byte, in *intentRecord) er
 // the store serves, so every intent is of a former run.
 func (s *Store) recover(ctx context.Context) error {
 	dropped := 0
+	from, to := metastore.PrefixRange([]byte{tagIntent})
 	for {
 		var keys [][]byte
 		var records []*intentRecord
-		err := s.scanPrefix(ctx, []byte{tagIntent}, func(kv metastore.KV) error {
+		err := s.scanDamaged(ctx, from, to, func(kv metastore.KV, damage error) error {
 			var in intentRecord
-			if err := decode(kv.Value, &in); err != nil {
-				return err
+			if damage == nil {
+				damage = decode(kv.Value, &in)
+			}
+			if damage != nil {
+				s.logDamage(ctx, kv.Key, damage)
+				return nil
 			}
 			keys, records = append(keys, bytes.Clone(kv.Key)), append(records, &in)
 			return stopAfter(len(keys), intentBatch)
@@ -151,6 +156,7 @@ func (s *Store) recover(ctx context.Context) error {
 			}
 		}
 		dropped += len(keys)
+		from = append(keys[len(keys)-1], 0)
 	}
 	if dropped > 0 {
 		s.log.InfoContext(ctx, "removed what former runs left unfinished", "intents", dropped)

@@ -32,7 +32,9 @@ func (s *Store) putPart(ctx context.Context, req *PartRequest) (PartInfo, error)
 		return PartInfo{}, err
 	}
 	defer key.Wipe()
-	p, err := s.receive(ctx, key, req.Body, req.Size, MaxPartSize, req.Digests, u.Encryption.wantsMD5())
+	p, err := s.receive(ctx, key, &incoming{
+		src: req.Body, size: req.Size, limit: MaxPartSize, unproven: req.Unproven, want: req.Digests, tagMD5: u.Encryption.wantsMD5(),
+	})
 	if err != nil {
 		return PartInfo{}, err
 	}

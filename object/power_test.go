@@ -5,6 +5,7 @@ import (
 	"context"
 	"io"
 	"slices"
+	"sync"
 	"testing"
 	"time"
 
@@ -21,10 +22,12 @@ import (
 type machine struct {
 	env  *objecttest.Env
 	disk *disktest.Crash
+	skip disktest.Op // sync that is left out
+
+	mu   sync.Mutex // chunks are committed beside the step
 	cuts []*machine // one for each moment
 	took []int      // acknowledged steps at each
 	done int
-	skip disktest.Op // sync that is left out
 }
 
 func openChunks(t *testing.T, v disk.Volume) *localdisk.Store {
@@ -56,6 +59,8 @@ func (m *machine) cut() {
 	if m.env == nil {
 		return
 	}
+	m.mu.Lock()
+	defer m.mu.Unlock()
 	env := *m.env
 	env.Driver = m.env.Driver.(*memdb.DB).Crash()
 	m.cuts = append(m.cuts, &machine{env: &env, disk: m.disk.Crash()})
@@ -128,7 +133,9 @@ func survives(t *testing.T, skip disktest.Op) bool {
 		if err := step.run(s); err != nil {
 			t.Fatal(err)
 		}
+		m.mu.Lock()
 		m.done++
+		m.mu.Unlock()
 	}
 	m.cut()
 	ok := true

@@ -33,7 +33,9 @@ func (s *Store) put(ctx context.Context, req *PutRequest) (*record, error) {
 		return nil, err
 	}
 	defer key.Wipe()
-	p, err := s.receive(ctx, key, req.Body, req.Size, MaxPutSize, req.Digests, r.Encryption.wantsMD5())
+	p, err := s.receive(ctx, key, &incoming{
+		src: req.Body, size: req.Size, limit: MaxPutSize, unproven: req.Unproven, want: req.Digests, tagMD5: r.Encryption.wantsMD5(),
+	})
 	if err != nil {
 		return nil, err
 	}

@@ -14,7 +14,7 @@ type Reader struct {
 	body      *bodyReader // nil when nothing is selected
 	unpin     func()
 
-	off  int64 // next byte to seal off into a unit
+	off  int64 // next byte to decrypt
 	end  int64
 	unit *unit  // decrypted and being read
 	rest []byte // of unit

@@ -61,29 +61,45 @@ func (s *Store) abandon(ctx context.Context, p *pendingBody, cause error) {
 	}
 }
 
-// receive seals a body under key, as it arrives, and verifies its length and digests. The MD5 is computed for the entity
-// tag, or because the client sent one. Nothing is left behind on error.
-func (s *Store) receive(ctx context.Context, key *cipher.DataKey, src io.Reader, size, limit int64, want Digests, tagMD5 bool) (*pendingBody, error) {
-	if size > limit {
-		return nil, errKindf(KindEntityTooLarge, "%d bytes, at most %d", size, limit)
+// incoming is a body on its way in, and what it must be.
+type incoming struct {
+	src      io.Reader
+	size     int64 // declared, or -1
+	limit    int64
+	unproven bool
+	want     Digests
+	tagMD5   bool // the entity tag is the MD5; else it is computed only if the client sent one
+}
+
+// receive seals a body under key, as it arrives, and verifies its length and digests. Nothing is left behind on error.
+func (s *Store) receive(ctx context.Context, key *cipher.DataKey, in *incoming) (*pendingBody, error) {
+	if in.size > in.limit {
+		return nil, errKindf(KindEntityTooLarge, "%d bytes, at most %d", in.size, in.limit)
 	}
-	g, err := s.space.admit(ctx, max(size, 0))
+	room := max(in.size, 0)
+	if in.unproven {
+		room = min(room, grantStep)
+	}
+	g, err := s.space.admit(ctx, room)
 	if err != nil {
 		return nil, err
 	}
 	defer g.release()
-	r := &boundedReader{src: src, declared: size, limit: limit}
-	d := newDigester(want.Algorithm, tagMD5 || want.MD5 != nil)
-	unit := s.units.take(size)
+	r := &boundedReader{src: in.src, declared: in.size, limit: in.limit}
+	d := newDigester(in.want.Algorithm, in.tagMD5 || in.want.MD5 != nil)
+	unit := s.units.take(in.size)
 	defer s.units.put(unit)
 	n, err := io.ReadFull(r, unit.bytes)
 	switch {
 	case (err == io.EOF || errors.Is(err, io.ErrUnexpectedEOF)) && r.ended && n <= s.opts.InlineLimit:
-		return s.receiveInline(key, unit.bytes[:n], d, want)
+		if err := g.spend(ctx, int64(n)); err != nil {
+			return nil, err
+		}
+		return s.receiveInline(key, unit.bytes[:n], d, in.want)
 	case err != nil && !r.ended:
 		return nil, err
 	}
-	return s.receiveStream(ctx, key, unit.bytes[:n], r, d, want, g)
+	return s.receiveStream(ctx, key, unit.bytes[:n], r, d, in.want, g)
 }
 
 // receiveInline seals a small body into one chunk for the metastore.

@@ -267,6 +267,8 @@ type countRecord struct {
 	Count  uint32 `cbor:"2,keyasint"`
 }
 
+// codec is the one value of the package that is made when the program starts: it never changes, and its options are
+// constants.
 var codec = newCodec()
 
 // layoutCodec encodes deterministically (RFC 8949 section 4.2.1) and decodes strictly.

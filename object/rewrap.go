@@ -294,6 +294,9 @@ func (w *rewrapping) flush(ctx context.Context) error {
 		done = append(done, pending[i])
 	}
 	for len(done) > 0 {
+		if err := w.store.space.admitChange(ctx); err != nil {
+			return err
+		}
 		n := min(len(done), rewrapsPerCommit)
 		if err := w.commit(ctx, done[:n]); err != nil {
 			return err

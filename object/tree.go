@@ -128,7 +128,7 @@ func covering(refs []pageRef, offset int64) int {
 	return found
 }
 
-// parts calls fn for the entries of a part table from a part number on, in order, until it answers false.
+// from calls fn for the entries of a part table from a part number on, in order, until it answers false.
 func (t *partTable) from(v *metastore.View, number int, fn func(partEntry) bool) error {
 	if t.Inline != nil {
 		eachFrom(t.Inline, number, fn)

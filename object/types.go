@@ -83,6 +83,9 @@ const (
 	ModeSSEC   = cipher.ModeSSEC
 )
 
+// CustomerKey makes the client's key of SSE-C of its 32 bytes, which it copies. The caller wipes the key.
+func CustomerKey(b []byte) (*cipher.KEK, error) { return cipher.KEKFromBytes(b) }
+
 // Encryption says how a version is sealed.
 type Encryption struct {
 	Mode      cipher.Mode
@@ -127,6 +130,7 @@ type PutRequest struct {
 	Bucket, Key string
 	Body        io.Reader
 	Size        int64 // declared length in bytes; the body must have exactly so many; -1 when not known
+	Unproven    bool  // only the end of the body proves the request: its room is not reserved ahead
 	Meta        Metadata
 	Digests     Digests
 	If          WriteConditions
@@ -157,8 +161,7 @@ type Selection struct {
 	Partial bool // a range or part was asked for: the answer is 206
 }
 
-// DeleteRequest removes one key (or version). Removing what does not exist succeeds, as in S3, unless a condition
-// asks for it.
+// DeleteRequest removes one key (or version). Removing what does not exist succeeds, as in S3, whatever the conditions.
 type DeleteRequest struct {
 	Bucket, Key string
 	VersionID   string
@@ -227,6 +230,7 @@ type PartRequest struct {
 	Number      int // 1…MaxParts
 	Body        io.Reader
 	Size        int64 // declared length in bytes, or -1
+	Unproven    bool  // see PutRequest
 	Digests     Digests
 	Customer    *cipher.KEK // the client's key of an SSE-C upload
 }

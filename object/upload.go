@@ -32,7 +32,7 @@ func (s *Store) createUpload(ctx context.Context, req *UploadRequest) (*uploadRe
 	if err != nil {
 		return nil, id, err
 	}
-	if _, err := s.space.admit(ctx, 0); err != nil {
+	if err := s.space.admitChange(ctx); err != nil {
 		return nil, id, err
 	}
 	plan, err := s.planSealing(ctx, req.Bucket, req.Key, b, &req.Sealing)
@@ -131,6 +131,9 @@ func (s *Store) AbortUpload(ctx context.Context, bucket, key, uploadID string) e
 }
 
 func (s *Store) abortUpload(ctx context.Context, place *uploadPlace) error {
+	if err := s.space.admitRemoval(ctx); err != nil {
+		return err
+	}
 	err := s.opts.Meta.Update(ctx, func(tx *metastore.Tx) error {
 		if _, err := readUpload(tx.GetForUpdate, place); err != nil {
 			return err
