@@ -3,6 +3,7 @@ package limits
 import (
 	"bytes"
 	"context"
+	"errors"
 	"flag"
 	"fmt"
 	"io"
@@ -17,8 +18,10 @@ import (
 	"time"
 
 	"github.com/aws/aws-sdk-go-v2/aws"
+	awshttp "github.com/aws/aws-sdk-go-v2/aws/transport/http"
 	"github.com/aws/aws-sdk-go-v2/credentials"
 	"github.com/aws/aws-sdk-go-v2/service/s3"
+	"github.com/aws/aws-sdk-go-v2/service/s3/types"
 	"golang.org/x/sys/unix"
 
 	"coffer/test/e2e/daemon"
@@ -37,6 +40,7 @@ const maxAnonymous = 300 * mib
 // server is a running server and the requests of these tests.
 type server struct {
 	*daemon.Daemon
+	client  *s3.Client
 	presign *s3.PresignClient
 	log     *bytes.Buffer
 }
@@ -68,7 +72,7 @@ func start(t *testing.T, dir string) *server {
 	if _, err := client.CreateBucket(t.Context(), &s3.CreateBucketInput{Bucket: aws.String("bucket")}); err != nil {
 		t.Fatal(err)
 	}
-	s.presign = s3.NewPresignClient(client)
+	s.client, s.presign = client, s3.NewPresignClient(client)
 	return s
 }
 
@@ -113,6 +117,26 @@ func (s *server) remove(ctx context.Context, seed int) (int, error) {
 		return 0, err
 	}
 	return s.do(req, nil)
+}
+
+// copyOntoItself changes the metadata of an object, which writes to the metastore alone.
+func (s *server) copyOntoItself(ctx context.Context, seed int) (int, error) {
+	_, err := s.client.CopyObject(ctx, &s3.CopyObjectInput{
+		Bucket: aws.String("bucket"), Key: key(seed), CopySource: aws.String("bucket/" + *key(seed)),
+		MetadataDirective: types.MetadataDirectiveReplace, CacheControl: aws.String("no-cache"),
+	}, func(o *s3.Options) { o.RetryMaxAttempts = 1 })
+	var answer *awshttp.ResponseError
+	if errors.As(err, &answer) {
+		return answer.HTTPStatusCode(), nil
+	}
+	return http.StatusOK, err
+}
+
+func anyOf(stored map[int]int64) int {
+	for seed := range stored {
+		return seed
+	}
+	return 0
 }
 
 func key(seed int) *string { return aws.String(fmt.Sprintf("object/%d", seed)) }
@@ -202,6 +226,9 @@ func TestFullDisk(t *testing.T) {
 	t.Logf("%d objects stored, %d writes refused", len(stored), refused)
 	if refused == 0 {
 		t.Fatal("the disk never was full")
+	}
+	if status, err := s.copyOntoItself(t.Context(), anyOf(stored)); err != nil || status != http.StatusInsufficientStorage {
+		t.Errorf("copying on a full disk: %d, %v", status, err)
 	}
 	for seed, size := range stored {
 		if status, err := s.get(t.Context(), seed, size); err != nil || status != http.StatusOK {
