@@ -76,6 +76,31 @@ func TestRewrap(t *testing.T) {
 	}
 }
 
+// TestNewestVersionOfAClosedBook asks a backend that lets nobody describe keys.
+func TestNewestVersionOfAClosedBook(t *testing.T) {
+	t.Parallel()
+	w := newWorld()
+	m := w.open(t)
+	must(t, m.Apply(t.Context(), vault("https://a")))
+	i := issue(t, m, cipher.ModeSSEKMS, "")
+	do(t, m, func(ctx context.Context, s manager.Service) error {
+		_, err := s.RotateKey(ctx, i.w.KeyID)
+		return err
+	})
+	for kind, want := range map[kms.Kind]uint32{kms.Denied: 2, kms.Unsupported: 2, kms.Unavailable: 0} {
+		w.sites["https://a"].set(nil, func(_ context.Context, op kmstest.Op, _ string) error {
+			if op == kmstest.OpDescribeKey {
+				return kind
+			}
+			return nil
+		})
+		v, err := m.NewestVersion(t.Context(), i.w.Instance, i.w.KeyID)
+		if v != want || (err == nil) != (want != 0) {
+			t.Errorf("%v: version %d, %v", kind, v, err)
+		}
+	}
+}
+
 func TestSSES3OnKMS(t *testing.T) {
 	t.Parallel()
 	w := newWorld()
