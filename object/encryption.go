@@ -58,3 +58,19 @@ func (s *Store) setBucketEncryption(ctx context.Context, bucket string, e Bucket
 		return tx.Put(bucketKey(bucket), encode(b))
 	})
 }
+
+// BucketsEncryptedBy lists the buckets whose default encryption names a key.
+func (s *Store) BucketsEncryptedBy(ctx context.Context, keyID string) ([]string, error) {
+	var names []string
+	err := s.scanPrefix(ctx, []byte{tagBucket}, func(kv metastore.KV) error {
+		var b bucketRecord
+		if err := decode(kv.Value, &b); err != nil {
+			return err
+		}
+		if b.Encryption.Mode == cipher.ModeSSEKMS && b.Encryption.KeyID == keyID {
+			names = append(names, string(kv.Key[1:]))
+		}
+		return nil
+	})
+	return names, s.wrap("list bucket encryption", "", "", err)
+}

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"sync/atomic"
 
 	"coffer/chunk"
 	"coffer/chunk/localdisk"
@@ -24,6 +25,7 @@ import (
 // closed first.
 type house struct {
 	home   *home.Home
+	store  atomic.Pointer[object.Store] // the key services ask it what still needs them
 	server *s3api.Server
 	log    *slog.Logger
 
@@ -61,10 +63,15 @@ func build(ctx context.Context, cfg *config.Config, log *slog.Logger) (_ *house,
 	if err != nil {
 		return nil, err
 	}
-	store, err := h.openStore(ctx, keyring, chunks, meta, reserve)
+	keys, err := h.openKeys(ctx, keyring)
 	if err != nil {
 		return nil, err
 	}
+	store, err := h.openStore(ctx, keys, chunks, meta, reserve)
+	if err != nil {
+		return nil, err
+	}
+	h.store.Store(store)
 	h.server, err = newServer(cfg.Server, store, h.home.Root, log)
 	return h, err
 }
@@ -127,9 +134,9 @@ func (h *house) openMeta(ctx context.Context, cfg config.Metastore) (*metastore.
 	return metastore.New(driver, cipher.NewBox(values)), driver.Reserve, nil
 }
 
-func (h *house) openStore(ctx context.Context, keyring object.Backend, chunks chunk.Store, meta *metastore.DB, reserve func() uint64) (*object.Store, error) {
+func (h *house) openStore(ctx context.Context, keys object.KeyService, chunks chunk.Store, meta *metastore.DB, reserve func() uint64) (*object.Store, error) {
 	store, err := object.Open(ctx, object.Options{
-		Meta: meta, Chunks: chunks, Keys: object.SingleKey{Backend: keyring, KeyID: object.DefaultKeyID}, StoreID: h.home.StoreID,
+		Meta: meta, Chunks: chunks, Keys: keys, StoreID: h.home.StoreID,
 		Logger: h.log, MetaReserve: reserve,
 	})
 	if err != nil {

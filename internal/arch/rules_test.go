@@ -13,7 +13,7 @@ internal/secret
 internal/arch
 
 s3api                    object object/checksum s3api/sigv4 s3api/awschunk s3api/s3xml s3api/s3err
-s3api/admin              object kms s3api/sigv4 s3api/s3xml s3api/s3err
+s3api/admin              object kms kms/manager internal/secret s3api/sigv4 s3api/s3xml s3api/s3err
 s3api/sigv4              s3api/s3err
 s3api/awschunk           s3api/s3err
 s3api/s3xml              s3api/s3err
@@ -39,7 +39,9 @@ metastore/metastoretest  metastore cipher
 kms                      cipher
 kms/local                kms cipher internal/disk
 kms/storekey             cipher internal/disk
-kms/vault                kms cipher
+kms/vault                kms cipher internal/secret
+kms/vault/vaulttest
+kms/audit                kms cipher internal/disk
 kms/static               kms cipher
 kms/manager              kms cipher internal/disk internal/secret
 kms/kmstest              kms cipher internal/disk
@@ -50,6 +52,8 @@ internal/disk/disktest   internal/disk
 
 bench
 bench/s3load             bench
+bench/record             bench test/e2e/daemon
+test/e2e/daemon
 `
 
 // confined lists imports from outside the module that have one place, in tests
@@ -59,7 +63,7 @@ crypto/aes                   cipher
 crypto/cipher                cipher
 github.com/dgraph-io/badger  metastore/badgerdb
 github.com/valyala/fasthttp  s3api s3api/admin bench
-github.com/hashicorp/vault   kms/vault
+github.com/hashicorp/vault   kms/vault kms/vault/vaulttest
 github.com/hanwen/go-fuse    fs
 `
 

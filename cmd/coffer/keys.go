@@ -1,0 +1,80 @@
+package main
+
+import (
+	"context"
+	"errors"
+
+	"coffer/cipher"
+	"coffer/kms"
+	"coffer/kms/local"
+	"coffer/kms/manager"
+	"coffer/kms/static"
+	"coffer/object"
+)
+
+// errNotOpen is the answer before the store is open: nothing is removed then.
+var errNotOpen = errors.New("the store is not open yet")
+
+// openKeys opens the key services: the built-in keyring, and the KMS that was
+// configured.
+func (h *house) openKeys(ctx context.Context, keyring *local.Keyring) (*manager.Manager, error) {
+	sealing := h.home.Key.Derive(cipher.LabelConfig)
+	defer sealing.Wipe()
+	keys, err := manager.New(ctx, manager.Options{
+		Builtin: keyring, BuiltinKeyID: object.DefaultKeyID, Factories: h.factories(),
+		Store: manager.File{FS: h.home.Config}, Box: cipher.NewBox(sealing),
+		References: h.references, KeyReferences: h.keyReferences, Logger: h.log,
+	})
+	if err != nil {
+		return nil, err
+	}
+	h.opened("key services", keys.Close)
+	return keys, nil
+}
+
+// factories build the backends that can be configured.
+func (h *house) factories() map[string]manager.Factory {
+	return map[string]manager.Factory{
+		manager.TypeLocal: func(ctx context.Context, c manager.Config, _ cipher.InstanceID) (manager.Service, error) {
+			return local.OpenDirectory(ctx, local.DirectoryOptions{
+				Path: c.Local.KeyDir, MasterKey: c.Local.MasterKey.Expose(), Outside: []string{h.home.Places.Data},
+			})
+		},
+		manager.TypeStatic: func(_ context.Context, c manager.Config, _ cipher.InstanceID) (manager.Service, error) {
+			return static.Open(c.Static.Key.Expose())
+		},
+	}
+}
+
+// references counts what an instance still protects.
+func (h *house) references(ctx context.Context, instance cipher.InstanceID) (manager.Counts, error) {
+	return h.count(ctx, func(e object.CensusEntry) bool { return e.Instance == instance })
+}
+
+// keyReferences counts what a key still protects, in all its versions. The
+// default encryption of a bucket counts as a KEK, which its next object needs.
+func (h *house) keyReferences(ctx context.Context, key kms.KeyRef) (manager.Counts, error) {
+	sum, err := h.count(ctx, func(e object.CensusEntry) bool { return e.Instance == key.Instance && e.KeyID == key.KeyID })
+	if err != nil {
+		return sum, err
+	}
+	defaults, err := h.store.Load().BucketsEncryptedBy(ctx, key.KeyID)
+	sum.KEKs += uint64(len(defaults))
+	return sum, err
+}
+
+func (h *house) count(ctx context.Context, wanted func(object.CensusEntry) bool) (manager.Counts, error) {
+	var sum manager.Counts
+	store := h.store.Load()
+	if store == nil {
+		return sum, errNotOpen
+	}
+	entries, err := store.Census(ctx)
+	for _, e := range entries {
+		if wanted(e) {
+			sum.KEKs += uint64(e.KEKs)
+			sum.Objects += uint64(e.Objects) + uint64(e.Uploads)
+		}
+	}
+	return sum, err
+}
