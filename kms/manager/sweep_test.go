@@ -24,52 +24,62 @@ func do(t *testing.T, m *manager.Manager, fn func(ctx context.Context, s manager
 	must(t, m.Do(t.Context(), cipher.InstanceID{}, fn))
 }
 
+var errUncounted = errors.New("the census is away")
+
+// countByName says what needs a key by what it is called.
+func countByName(_ context.Context, key kms.KeyRef) (manager.Counts, error) {
+	switch key.KeyID {
+	case "needed":
+		return manager.Counts{KEKs: 1, Objects: 2}, nil
+	case "uncounted":
+		return manager.Counts{}, errUncounted
+	}
+	return manager.Counts{}, nil
+}
+
+// prepareSweep makes keys that will be due, and KEKs of "free" and "needed".
+func prepareSweep(t *testing.T, m *manager.Manager) (free, needed issued) {
+	t.Helper()
+	do(t, m, func(ctx context.Context, s manager.Service) error {
+		for _, id := range []string{"free", "later", "needed", "uncounted", "old", "old and off", "untouched"} {
+			if _, err := s.CreateKey(ctx, id); err != nil {
+				return err
+			}
+		}
+		return nil
+	})
+	free, needed = issue(t, m, cipher.ModeSSEKMS, "free"), issue(t, m, cipher.ModeSSEKMS, "needed")
+	do(t, m, func(ctx context.Context, s manager.Service) error {
+		var errs []error
+		for id, window := range map[string]time.Duration{"free": 7 * day, "needed": 7 * day, "uncounted": 7 * day, "later": 30 * day} {
+			_, err := kms.ScheduleDeletion(ctx, s, id, window)
+			errs = append(errs, err)
+		}
+		for _, id := range []string{"old", "old and off"} {
+			_, err := kms.SetMaxAge(ctx, s, id, 5*day)
+			errs = append(errs, err)
+		}
+		_, err := kms.DisableKey(ctx, s, "old and off")
+		return errors.Join(append(errs, err)...)
+	})
+	return free, needed
+}
+
 // TestSweep lets the waiting time of keys pass.
 func TestSweep(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
 		w := newWorld()
-		uncounted := errors.New("the census is away")
 		sweeps := make(chan []manager.Swept, 100)
 		w.options.OnSwept = func(_ context.Context, s []manager.Swept) { sweeps <- s }
 		w.options.RotateDue = true
 		w.options.SweepInterval = time.Hour
-		w.options.KeyReferences = func(_ context.Context, key kms.KeyRef) (manager.Counts, error) {
-			switch key.KeyID {
-			case "needed":
-				return manager.Counts{KEKs: 1, Objects: 2}, nil
-			case "uncounted":
-				return manager.Counts{}, uncounted
-			}
-			return manager.Counts{}, nil
-		}
+		w.options.KeyReferences = countByName
 		m := w.open(t)
 		c := vault("https://a")
 		c.CacheTTL = 2 * time.Hour
 		must(t, m.Apply(t.Context(), c))
-		do(t, m, func(ctx context.Context, s manager.Service) error {
-			for _, id := range []string{"free", "later", "needed", "uncounted", "old", "old and off", "untouched"} {
-				if _, err := s.CreateKey(ctx, id); err != nil {
-					return err
-				}
-			}
-			return nil
-		})
-		kept := issue(t, m, cipher.ModeSSEKMS, "needed")
-		free := issue(t, m, cipher.ModeSSEKMS, "free")
-		do(t, m, func(ctx context.Context, s manager.Service) error {
-			var errs []error
-			for id, window := range map[string]time.Duration{"free": 7 * day, "needed": 7 * day, "uncounted": 7 * day, "later": 30 * day} {
-				_, err := kms.ScheduleDeletion(ctx, s, id, window)
-				errs = append(errs, err)
-			}
-			for _, id := range []string{"old", "old and off"} {
-				_, err := kms.SetMaxAge(ctx, s, id, 5*day)
-				errs = append(errs, err)
-			}
-			_, err := kms.DisableKey(ctx, s, "old and off")
-			return errors.Join(append(errs, err)...)
-		})
+		free, needed := prepareSweep(t, m)
 		time.Sleep(5*day - time.Minute)
 		synctest.Wait()
 		if len(sweeps) != 0 {
@@ -84,14 +94,14 @@ func TestSweep(t *testing.T) {
 			{Instance: in, KeyID: "old", Rotated: true},
 			{Instance: in, KeyID: "free", Destroyed: true},
 			{Instance: in, KeyID: "needed", Counts: manager.Counts{KEKs: 1, Objects: 2}},
-			{Instance: in, KeyID: "uncounted", Err: uncounted},
+			{Instance: in, KeyID: "uncounted", Err: errUncounted},
 		}
 		if diff := cmp.Diff(want, append(<-sweeps, <-sweeps...), cmpopts.EquateErrors()); diff != "" {
 			t.Errorf("swept (-want +got):\n%s", diff)
 		}
 		wantKind(t, free.check(t.Context(), m), kms.NotFound)
 		m.ClearCache(false)
-		must(t, kept.check(t.Context(), m))
+		must(t, needed.check(t.Context(), m))
 		do(t, m, func(ctx context.Context, s manager.Service) error {
 			for id, versions := range map[string]int{"later": 1, "needed": 1, "uncounted": 1, "old": 2, "old and off": 1, "untouched": 1} {
 				if info, err := s.DescribeKey(ctx, id); err != nil || len(info.Versions) != versions {
