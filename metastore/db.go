@@ -17,8 +17,7 @@ const (
 	// got as far, so that many writers of one key make progress one by one
 	// instead of keeping each other from it.
 	laneAfter  = 3
-	minBackoff = 100 * time.Microsecond
-	maxBackoff = 10 * time.Millisecond
+	minBackoff = 100 * time.Microsecond // doubles with each conflict
 
 	arenaSize    = 8 << 10   // what a transaction's arena begins with
 	maxIdleArena = 256 << 10 // larger arenas are left to the garbage collector
@@ -60,8 +59,8 @@ func (db *DB) View(ctx context.Context, fn func(*View) error) error {
 
 // Update calls fn with a transaction and applies it, durably, when fn returns
 // nil. If a key read with GetForUpdate was written meanwhile fn is called again
-// with a new one, up to a bound; it must not carry state from run to run. An
-// error of fn ends the Update and nothing is applied.
+// with a new one, up to a bound; it must not carry state from run to run. Any
+// other error of fn than ErrConflict ends the Update and nothing is applied.
 //
 // An error of ctx means that nothing was applied; after ErrFailed it is unknown.
 func (db *DB) Update(ctx context.Context, fn func(*Tx) error) error {
@@ -80,18 +79,21 @@ func (db *DB) Update(ctx context.Context, fn func(*Tx) error) error {
 		if attempt == maxAttempts {
 			return fmt.Errorf("%w after %d attempts", err, attempt)
 		}
-		if attempt >= laneAfter && !inLane {
-			select {
-			case db.lane <- struct{}{}:
-				inLane = true
-				defer func() { <-db.lane }()
-			case <-ctx.Done():
-				return ctx.Err()
+		if inLane {
+			continue // its rivals are the few that have yet to get here
+		}
+		if attempt < laneAfter {
+			if err := pause(ctx, attempt); err != nil {
+				return err
 			}
 			continue
 		}
-		if err := pause(ctx, attempt); err != nil {
-			return err
+		select {
+		case db.lane <- struct{}{}:
+			inLane = true
+			defer func() { <-db.lane }()
+		case <-ctx.Done():
+			return ctx.Err()
 		}
 	}
 }
@@ -130,7 +132,7 @@ func (db *DB) run(fn func(*Tx) error, arena *[]byte) (Batch, error) {
 
 // pause waits before the next attempt, longer after each, with jitter.
 func pause(ctx context.Context, attempt int) error {
-	d := min(minBackoff<<min(attempt-1, 10), maxBackoff)
+	d := minBackoff << (attempt - 1)
 	t := time.NewTimer(d/2 + rand.N(d))
 	defer t.Stop()
 	select {

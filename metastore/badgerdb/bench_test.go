@@ -17,7 +17,7 @@ import (
 // BenchmarkPut reports, beside the rate, how many transactions share a flush,
 // the processor time of one, and the anonymous memory of the process.
 func BenchmarkPut(b *testing.B) {
-	for _, goroutines := range []int{1, 8, 64, 256} {
+	for _, goroutines := range []int{2, 8, 64, 256} {
 		b.Run(fmt.Sprintf("goroutines=%d", goroutines), func(b *testing.B) {
 			db := open(b, options(b, b.TempDir()))
 			before, cpu := db.Stats(), cpuTime(b)
