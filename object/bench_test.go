@@ -104,3 +104,38 @@ func BenchmarkList(b *testing.B) {
 	}
 	b.ReportMetric(float64(b.Elapsed().Microseconds())/float64(b.N)/(keys/object.MaxListKeys), "µs/page")
 }
+
+// BenchmarkInlineLimit is what the default of Options.InlineLimit rests on: objects of one size, in the metastore or in a
+// chunk file, put by 64 goroutines and read by 8.
+func BenchmarkInlineLimit(b *testing.B) {
+	for _, kib := range []int{8, 16, 32, 46} {
+		for place, limit := range map[string]int{"metastore": 47 << 10, "file": 1} {
+			d, err := objecttest.OpenDisk(context.Background(), b.TempDir())
+			if err != nil {
+				b.Fatal(err)
+			}
+			s := d.Open(b, func(o *object.Options) { o.InlineLimit = limit })
+			b.Cleanup(func() { _ = d.Close() })
+			newBucket(b, s, "bucket")
+			body := data(kib<<10, 1)
+			var n atomic.Int64
+			b.Run(fmt.Sprintf("put/%dKiB/%s", kib, place), func(b *testing.B) {
+				b.SetParallelism(32)
+				b.RunParallel(func(pb *testing.PB) {
+					for pb.Next() {
+						put(b, s, "bucket", fmt.Sprint(n.Add(1)), body)
+					}
+				})
+			})
+			last := n.Load()
+			b.Run(fmt.Sprintf("get/%dKiB/%s", kib, place), func(b *testing.B) {
+				b.SetParallelism(4)
+				b.RunParallel(func(pb *testing.PB) {
+					for i := int64(0); pb.Next(); i++ {
+						read(b, s, object.GetRequest{Bucket: "bucket", Key: fmt.Sprint(1 + i*7919%last)})
+					}
+				})
+			})
+		}
+	}
+}

@@ -5,6 +5,7 @@ import (
 
 	"coffer/cipher"
 	"coffer/metastore"
+	"coffer/object/checksum"
 )
 
 // Head tells what a Get would read.
@@ -136,16 +137,16 @@ func (s *Store) findPinned(ctx context.Context, bucket, key, versionID string) (
 
 // choose evaluates the conditions and the range or part of a request against a record.
 func (s *Store) choose(ctx context.Context, req *GetRequest, r *record) (Selection, error) {
-	sel := Selection{Info: r.info(req.Bucket, req.Key), Length: r.Size}
+	sel := Selection{Info: r.info(req.Bucket, req.Key), Length: r.Size, Checksum: r.Checksum.public()}
 	err := req.If.check(r)
 	switch {
 	case err != nil:
 	case req.PartNumber != 0:
-		sel.Offset, sel.Length, err = s.choosePart(ctx, r, req.PartNumber)
 		sel.Partial = true
+		err = s.choosePart(ctx, r, req.PartNumber, &sel)
 	case req.Range != nil:
+		sel.Partial, sel.Checksum = true, Checksum{}
 		sel.Offset, sel.Length, err = req.Range.resolve(r.Size)
-		sel.Partial = true
 	}
 	if f, ok := err.(*fault); ok {
 		f.info = &sel.Info
@@ -170,26 +171,33 @@ func (r *RangeSpec) resolve(size int64) (offset, length int64, err error) {
 	}
 }
 
-// choosePart finds the bytes of a part. An object that was put whole has one part.
-func (s *Store) choosePart(ctx context.Context, r *record, number int) (offset, length int64, err error) {
+// choosePart selects the bytes of a part. An object that was put whole has one part. The part of a multipart object has a
+// checksum where the object's is made of those of its parts.
+func (s *Store) choosePart(ctx context.Context, r *record, number int, sel *Selection) error {
 	if number < 1 || number > MaxParts {
-		return 0, 0, errKindf(KindInvalidArgument, "part numbers are 1 to %d", MaxParts)
+		return errKindf(KindInvalidArgument, "part numbers are 1 to %d", MaxParts)
 	}
 	if r.Parts.Count == 0 && number == 1 {
-		return 0, r.Size, nil
+		return nil
 	}
+	sel.Checksum = Checksum{}
 	found := false
-	err = s.opts.Meta.View(ctx, func(v *metastore.View) error {
+	err := s.opts.Meta.View(ctx, func(v *metastore.View) error {
 		return r.Parts.from(v, number, func(e partEntry) bool {
-			found = e.Number == number
-			offset, length = e.Offset, e.Size
+			if found = e.Number == number; !found {
+				return false
+			}
+			sel.Offset, sel.Length = e.Offset, e.Size
+			if r.Checksum.Type == checksum.Composite {
+				sel.Checksum = Checksum{Algorithm: r.Checksum.Algorithm, Type: checksum.Composite, Value: e.Checksum}
+			}
 			return false
 		})
 	})
 	if err == nil && !found {
-		return 0, 0, errKindf(KindInvalidRange, "the object has no part %d", number)
+		return errKindf(KindInvalidRange, "the object has no part %d", number)
 	}
-	return offset, length, err
+	return err
 }
 
 // Parts lists the parts of a completed multipart object, after the part number after and at most max.

@@ -159,6 +159,8 @@ type Selection struct {
 	Offset  int64 // of the selected bytes
 	Length  int64
 	Partial bool // a range or part was asked for: the answer is 206
+
+	Checksum Checksum // of the selected bytes: the object's, that of a part, or none
 }
 
 // DeleteRequest removes one key (or version). Removing what does not exist succeeds, as in S3, whatever the conditions.

@@ -177,6 +177,13 @@ func TestChecksumsOfUploads(t *testing.T) {
 				if err != nil {
 					t.Fatal(err)
 				}
+				sel, err := s.Head(context.Background(), object.GetRequest{Bucket: "bucket", Key: "key", PartNumber: 2})
+				if err != nil {
+					t.Fatal(err)
+				}
+				if ofPart := sel.Checksum.Value; (typ == checksum.Composite) != bytes.Equal(ofPart, digest(a, second)) {
+					t.Errorf("checksum of part 2 is %x", ofPart)
+				}
 				if c := info.Checksum; c.Algorithm != a || c.Type != typ || !bytes.Equal(c.Value, want) {
 					t.Errorf("checksum %+v, want %x", c, want)
 				}
