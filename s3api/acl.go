@@ -13,7 +13,7 @@ func (s *Server) getBucketACL(ctx context.Context, c *call) error {
 }
 
 func (s *Server) getObjectACL(ctx context.Context, c *call) error {
-	if _, err := s.headKey(ctx, c); err != nil {
+	if err := s.headKey(ctx, c); err != nil {
 		return err
 	}
 	c.xml(&s3xml.AccessControlPolicy{Owner: s.owner})
@@ -32,8 +32,7 @@ func (s *Server) putObjectACL(ctx context.Context, c *call) error {
 	if err := s.acceptACL(c); err != nil {
 		return err
 	}
-	_, err := s.headKey(ctx, c)
-	return err
+	return s.headKey(ctx, c)
 }
 
 // accessControlPolicy is the body of PutBucketAcl and PutObjectAcl, as far as it is looked at.

@@ -49,7 +49,9 @@ func (s *Server) getAttributes(ctx context.Context, c *call) error {
 	if err != nil {
 		return err
 	}
-	table, err := s.store.Parts(ctx, object.GetRequest{Bucket: c.bucket, Key: c.key, VersionID: c.param("versionId")}, after, limit)
+	table, err := s.store.Parts(ctx, object.GetRequest{
+		Bucket: c.bucket, Key: c.key, VersionID: c.param("versionId"), Customer: c.sealing.Customer,
+	}, after, limit)
 	if err != nil {
 		return err
 	}
@@ -71,6 +73,7 @@ func (s *Server) getAttributes(ctx context.Context, c *call) error {
 	if want.size {
 		doc.Size = &info.Size
 	}
+	c.setEncryption(info.Encryption)
 	c.set("Last-Modified", httpTime(info.ModTime))
 	if info.VersionID != object.NullVersion {
 		c.set("x-amz-version-id", info.VersionID)

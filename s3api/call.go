@@ -3,12 +3,15 @@ package s3api
 import (
 	"crypto/rand"
 	"encoding/hex"
+	"net"
+	"net/netip"
 	"strings"
 	"time"
 	"unicode/utf8"
 
 	"github.com/valyala/fasthttp"
 
+	"coffer/object"
 	"coffer/s3api/s3err"
 	"coffer/s3api/sigv4"
 )
@@ -21,7 +24,8 @@ type call struct {
 	id     string // x-amz-request-id
 	began  time.Time
 	remote string
-	secure bool // came over TLS
+	peer   netip.Addr // whoever opened the connection; zero when it was not TCP
+	secure bool       // came over TLS
 
 	method   string
 	rawPath  string // as sent, without the query
@@ -40,6 +44,10 @@ type call struct {
 	body  *requestBody
 	conn  *conn
 	resp  *fasthttp.Response
+
+	sealing object.Sealing // what the fields ask for; of a read: the client's key
+	source  object.Sealing // the client's key of a copy's source
+	keyMD5  string         // of the client's key in sealing, base64; "" without one
 
 	failure error      // found before any handler ran
 	proof   *proofBody // of a request that its body proves; nil until the body is asked for
@@ -60,6 +68,9 @@ func newCall(fh *fasthttp.RequestCtx, d domains, now time.Time) *call {
 		host:   string(h.Host()),
 		conn:   connOf(fh.Conn()),
 		resp:   &fh.Response,
+	}
+	if a, ok := fh.RemoteAddr().(*net.TCPAddr); ok {
+		c.peer = a.AddrPort().Addr().Unmap().WithZone("")
 	}
 	for name, value := range h.AllInOrder() {
 		c.header = append(c.header, sigv4.Field{Name: string(name), Value: string(value)})

@@ -2,6 +2,7 @@ package s3api
 
 import (
 	"context"
+	"errors"
 	"strings"
 	"unicode/utf8"
 
@@ -57,6 +58,7 @@ func (s *Server) copyObject(ctx context.Context, c *call) error {
 	}
 	c.setCopySourceVersion(req.SourceVersionID)
 	c.setEncryption(info.Encryption)
+	c.setContext(info.Encryption)
 	c.xml(&s3xml.CopyResult{LastModified: info.ModTime, ETag: quoted(info.ETag), Checksums: checksums(&info.Checksum)})
 	return nil
 }
@@ -64,6 +66,7 @@ func (s *Server) copyObject(ctx context.Context, c *call) error {
 func (c *call) copyRequest() (object.CopyRequest, error) {
 	req := object.CopyRequest{
 		Bucket: c.bucket, Key: c.key, SourceIf: c.readConditions(sourcePrefix), If: c.writeConditions(),
+		SourceCustomer: c.source.Customer, Sealing: c.sealing,
 	}
 	src, err := parseCopySource(c.get("x-amz-copy-source"))
 	if err != nil {
@@ -102,18 +105,21 @@ func (c *call) checksumAlgorithm() (checksum.Algorithm, error) {
 	return a, nil
 }
 
-// keepMetadataOfSelf serves a copy onto itself that keeps the metadata and names an encryption, a storage class or a
-// redirect: S3 takes each for a change, though it is none here. Without one of them it is illegal.
+// keepMetadataOfSelf serves a copy onto itself that keeps the metadata and names a storage class or a redirect: S3 takes
+// each for a change, and so it takes an encryption, though they may be none. Without one of them it is illegal.
 func (s *Server) keepMetadataOfSelf(ctx context.Context, c *call, req *object.CopyRequest) error {
 	if req.Meta != nil || req.SourceBucket != req.Bucket || req.SourceKey != req.Key || req.Algorithm != 0 {
 		return nil
 	}
 	redirect := c.get("x-amz-website-redirect-location")
-	if redirect == "" && !c.has("x-amz-server-side-encryption") && !c.has("x-amz-storage-class") {
+	if redirect == "" && !c.has("x-amz-storage-class") {
+		if c.sealing.Mode != 0 || c.asksManaged() {
+			return nil // the engine keeps the metadata
+		}
 		return s3err.Newf(s3err.InvalidRequest, "This copy request is illegal because it is trying to copy an object to itself "+
 			"without changing the object's metadata, storage class, website redirect location or encryption attributes.")
 	}
-	sel, err := s.store.Head(ctx, object.GetRequest{Bucket: req.SourceBucket, Key: req.SourceKey, VersionID: req.SourceVersionID})
+	sel, err := s.store.Head(ctx, object.GetRequest{Bucket: req.SourceBucket, Key: req.SourceKey, VersionID: req.SourceVersionID, Customer: req.SourceCustomer})
 	if err != nil {
 		return err
 	}
@@ -139,6 +145,16 @@ func copyError(err error) error {
 	return err
 }
 
+// partCopyError is partKeyError for what is about the upload, which an error names as it names the source. Where both are
+// one it is taken to be about the source.
+func partCopyError(err error, c *call, src copySource) error {
+	e, ok := errors.AsType[*object.Error](err)
+	if ok && e.Bucket == c.bucket && e.Key == c.key && (src.bucket != c.bucket || src.key != c.key) {
+		return partKeyError(err)
+	}
+	return err
+}
+
 func (s *Server) uploadPartCopy(ctx context.Context, c *call) error {
 	number, err := c.partNumber()
 	if err != nil {
@@ -156,9 +172,10 @@ func (s *Server) uploadPartCopy(ctx context.Context, c *call) error {
 		SourceBucket: src.bucket, SourceKey: src.key, SourceVersionID: src.versionID,
 		SourceIf: c.readConditions(sourcePrefix), Range: span,
 		Bucket: c.bucket, Key: c.key, UploadID: c.param("uploadId"), Number: number,
+		SourceCustomer: c.source.Customer, Customer: c.sealing.Customer,
 	})
 	if err != nil {
-		return copyError(err)
+		return copyError(partCopyError(err, c, src))
 	}
 	c.setCopySourceVersion(src.versionID)
 	c.setEncryption(info.Encryption)

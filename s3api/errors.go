@@ -102,8 +102,18 @@ func answerOfEngine(e *object.Error, c *call) *s3err.Error {
 	}
 	code, _ := codeOf(e.Kind)
 	answer := s3err.Wrap(code, e)
-	if tellsCause(e.Kind) && e.Err != nil {
+	switch {
+	case tellsCause(e.Kind) && e.Err != nil:
 		answer.Message = code.Message() + ": " + e.Err.Error()
+	case e.Kind == object.KindCustomerKeyMissing:
+		answer.Message = "The object was stored using a form of Server Side Encryption. The correct parameters must be provided to " +
+			"retrieve the object."
+	case e.Kind == object.KindCustomerKeyWrong:
+		answer.Message = code.Message() + ": the key is not the one that the object was encrypted with."
+	case e.Kind == object.KindSSECBlocked:
+		answer.Message = code.Message() + ": the bucket's encryption blocks SSE-C."
+	case e.Kind == object.KindNoKeyService:
+		answer.Message = "Encryption under a key of a key service was asked for, but none is configured."
 	}
 	addDetails(answer, e, c)
 	return answer

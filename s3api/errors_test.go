@@ -5,6 +5,7 @@ import (
 	"crypto/md5"
 	"encoding/base64"
 	"fmt"
+	"net/netip"
 	"strings"
 	"testing"
 	"time"
@@ -227,11 +228,11 @@ func TestNotModified(t *testing.T) {
 
 func TestOptionsReportAllFaults(t *testing.T) {
 	t.Parallel()
-	_, err := s3api.New(s3api.Options{Region: "a b", Domains: []string{"x:1"}, TLSCertFile: "c", StallTimeout: -1, MaxRequests: -1})
+	_, err := s3api.New(s3api.Options{Region: "a b", Domains: []string{"x:1"}, TrustedProxies: make([]netip.Prefix, 1), TLSCertFile: "c", StallTimeout: -1, MaxRequests: -1})
 	if err == nil {
 		t.Fatal("no error")
 	}
-	for _, fault := range []string{"no store", "no secrets", "region", "domain", "TLS", "timeout", "limit"} {
+	for _, fault := range []string{"no store", "no secrets", "region", "domain", "TLS", "trusted proxy", "timeout", "limit"} {
 		if !strings.Contains(err.Error(), fault) {
 			t.Errorf("%q is not in %q", fault, err)
 		}

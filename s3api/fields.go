@@ -19,6 +19,12 @@ func (s *Server) checkFields(c *call) error {
 		if !printable(value) {
 			return invalidArgument(name, "", "The value of %s has control characters.", name)
 		}
+		if which := sseFieldOf(name); which != 0 {
+			if err := checkSSEField(c, name, which); err != nil {
+				return err
+			}
+			continue
+		}
 		if err := s.checkField(name, value); err != nil {
 			return err
 		}
@@ -28,10 +34,7 @@ func (s *Server) checkFields(c *call) error {
 
 func (s *Server) checkField(name, value string) error {
 	switch {
-	case name == "x-amz-server-side-encryption":
-		return checkEncryption(name, value)
-	case strings.HasPrefix(name, "x-amz-server-side-encryption-"), // keys of clients, keys of a key service
-		strings.HasPrefix(name, "x-amz-copy-source-server-side-encryption-"),
+	case strings.HasPrefix(name, sseField), strings.HasPrefix(name, sourcePrefix+"server-side-encryption"), // what sseFieldOf does not know
 		strings.HasPrefix(name, "x-amz-object-lock-"),
 		name == "x-amz-tagging",
 		name == "x-amz-write-offset-bytes",
@@ -48,17 +51,6 @@ func (s *Server) checkField(name, value string) error {
 		return s3err.New(s3err.AccessDenied)
 	}
 	return nil
-}
-
-func checkEncryption(name, value string) error {
-	switch value {
-	case "AES256":
-		return nil
-	case "aws:kms", "aws:kms:dsse", "aws:fsx":
-		return s3err.New(s3err.NotImplemented).With("Header", name)
-	default:
-		return s3err.New(s3err.InvalidEncryptionAlgorithmError).With("ArgumentName", name).With("ArgumentValue", value)
-	}
 }
 
 // printable reports whether a value can stand in a header field. What arrived in one always can; a parameter that was
@@ -97,12 +89,22 @@ func (c *call) metadata() (object.Metadata, error) {
 		if key == "" {
 			return m, invalidArgument(name, value, "User metadata must have a name.")
 		}
+		if reservedMetadata(key) {
+			return m, s3err.Newf(s3err.InvalidArgument, "Your metadata headers are not supported.").With("ArgumentName", name)
+		}
 		if m.User == nil {
 			m.User = map[string]string{}
 		}
 		m.User[key] = decodeWords(value)
 	}
 	return m, nil
+}
+
+// reservedMetadata reports whether a name of user metadata is one under which servers of this kind keep how an object is
+// sealed. A client neither sets such a name nor reads it.
+func reservedMetadata(name string) bool {
+	name = strings.ToLower(name)
+	return strings.HasPrefix(name, "x-rustfs-") || strings.HasPrefix(name, "x-minio-internal-")
 }
 
 func validRedirect(r string) bool {
@@ -158,6 +160,9 @@ func (c *call) setMetadata(m *object.Metadata) {
 		c.set("x-amz-storage-class", m.StorageClass)
 	}
 	for name, value := range m.User {
+		if reservedMetadata(name) {
+			continue
+		}
 		c.resp.Header.Set(metaPrefix+name, encodeWords(value)) // may be empty
 	}
 }

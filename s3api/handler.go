@@ -167,6 +167,10 @@ func (s *Server) checkAndHandle(ctx context.Context, c *call) error {
 	if err := s.checkFields(c); err != nil {
 		return err
 	}
+	defer c.wipeKeys()
+	if err := s.readSealing(c); err != nil {
+		return err
+	}
 	if !c.route.body {
 		if err := c.proveUnwanted(); err != nil {
 			return err
@@ -180,6 +184,9 @@ func (s *Server) fail(c *call, err error) {
 	e := answerOf(err, c)
 	c.code, c.cause = e.Code, err
 	c.resp.ResetBody()
+	if e.Code == s3err.KMSUnavailable {
+		c.set("Retry-After", "1")
+	}
 	c.resp.SetStatusCode(e.Status())
 	if e.Code == s3err.NotModified {
 		return

@@ -11,7 +11,7 @@ import (
 )
 
 func (s *Server) createUpload(ctx context.Context, c *call) error {
-	req := object.UploadRequest{Bucket: c.bucket, Key: c.key}
+	req := object.UploadRequest{Bucket: c.bucket, Key: c.key, Sealing: c.sealing}
 	var err error
 	if req.Meta, err = c.metadata(); err != nil {
 		return err
@@ -31,6 +31,7 @@ func (s *Server) createUpload(ctx context.Context, c *call) error {
 		return err
 	}
 	c.setEncryption(up.Encryption)
+	c.setContext(up.Encryption)
 	c.set("x-amz-checksum-algorithm", up.Checksum.Algorithm.String())
 	c.set("x-amz-checksum-type", up.Checksum.Type.String())
 	c.xml(&s3xml.InitiateMultipartUpload{Bucket: c.bucket, Key: c.key, UploadID: up.UploadID})
@@ -62,10 +63,10 @@ func (s *Server) uploadPart(ctx context.Context, c *call) error {
 	}
 	info, err := s.store.PutPart(ctx, object.PartRequest{
 		Bucket: c.bucket, Key: c.key, UploadID: c.param("uploadId"), Number: number,
-		Body: body, Size: body.size, Digests: digests,
+		Body: body, Size: body.size, Digests: digests, Customer: c.sealing.Customer,
 	})
 	if err != nil {
-		return err
+		return partKeyError(err)
 	}
 	c.set("ETag", quoted(info.ETag))
 	c.setEncryption(info.Encryption)

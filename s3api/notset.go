@@ -21,16 +21,20 @@ func notSet(code s3err.Code) func(*Server, context.Context, *call) error {
 // notSetOnObject is notSet for what objects have.
 func notSetOnObject(code s3err.Code) func(*Server, context.Context, *call) error {
 	return func(s *Server, ctx context.Context, c *call) error {
-		if _, err := s.headKey(ctx, c); err != nil {
+		if err := s.headKey(ctx, c); err != nil {
 			return err
 		}
 		return s3err.New(code).With("Key", c.key)
 	}
 }
 
-// headKey looks whether the object exists that a sub-resource belongs to.
-func (s *Server) headKey(ctx context.Context, c *call) (object.Selection, error) {
-	return s.store.Head(ctx, object.GetRequest{Bucket: c.bucket, Key: c.key, VersionID: c.param("versionId")})
+// headKey looks whether the object exists that a sub-resource belongs to. That its key is missing says that it does.
+func (s *Server) headKey(ctx context.Context, c *call) error {
+	_, err := s.store.Head(ctx, object.GetRequest{Bucket: c.bucket, Key: c.key, VersionID: c.param("versionId")})
+	if object.KindOf(err) == object.KindCustomerKeyMissing {
+		return nil
+	}
+	return err
 }
 
 // bucketSetting answers with a document that is the same for every bucket.
@@ -40,12 +44,6 @@ func (s *Server) bucketSetting(ctx context.Context, c *call, doc s3xml.Document)
 	}
 	c.xml(doc)
 	return nil
-}
-
-func (s *Server) getEncryption(ctx context.Context, c *call) error {
-	return s.bucketSetting(ctx, c, &s3xml.ServerSideEncryptionConfiguration{
-		Rules: []s3xml.EncryptionRule{{SSEAlgorithm: "AES256"}},
-	})
 }
 
 func (s *Server) getVersioning(ctx context.Context, c *call) error {
@@ -69,7 +67,7 @@ func (s *Server) getAccelerate(ctx context.Context, c *call) error {
 }
 
 func (s *Server) getObjectTagging(ctx context.Context, c *call) error {
-	if _, err := s.headKey(ctx, c); err != nil {
+	if err := s.headKey(ctx, c); err != nil {
 		return err
 	}
 	c.xml(&s3xml.Tagging{})

@@ -21,6 +21,7 @@ func (s *Server) putObject(ctx context.Context, c *call) error {
 	}
 	info, err := s.store.Put(ctx, object.PutRequest{
 		Bucket: c.bucket, Key: c.key, Body: body, Size: body.size, Meta: meta, Digests: digests, If: c.writeConditions(),
+		Sealing: c.sealing,
 	})
 	if err != nil {
 		return err
@@ -66,7 +67,7 @@ func (s *Server) headObject(ctx context.Context, c *call) error {
 func (c *call) getRequest() (object.GetRequest, error) {
 	req := object.GetRequest{
 		Bucket: c.bucket, Key: c.key, VersionID: c.param("versionId"),
-		Range: parseRange(c.get("range")), If: c.readConditions(""),
+		Range: parseRange(c.get("range")), If: c.readConditions(""), Customer: c.sealing.Customer,
 	}
 	if err := c.checkOverrides(); err != nil {
 		return req, err

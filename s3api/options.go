@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"log/slog"
 	"net"
+	"net/netip"
 	"strings"
 	"time"
 
@@ -28,6 +29,10 @@ type Options struct {
 	Now    func() time.Time // nil: time.Now
 
 	TLSCertFile, TLSKeyFile string // PEM files; both or none
+
+	// TrustedProxies are the addresses of proxies whose X-Forwarded-Proto is believed: they may bring the keys of clients
+	// over plain HTTP when it says https. Other peers may do so from this machine only.
+	TrustedProxies []netip.Prefix
 
 	HeaderTimeout  time.Duration // from the first byte of a request to the end of its headers; default 10 s
 	IdleTimeout    time.Duration // between requests of a connection; default 2 min
@@ -78,6 +83,11 @@ func (o *Options) Validate() error {
 	}
 	if (o.TLSCertFile == "") != (o.TLSKeyFile == "") {
 		fault("s3api: TLS wants a certificate and a key, one of them is missing")
+	}
+	for _, p := range o.TrustedProxies {
+		if !p.IsValid() {
+			fault("s3api: a trusted proxy is no address or network")
+		}
 	}
 	if min(o.HeaderTimeout, o.IdleTimeout, o.StallTimeout, o.RequestTimeout) < 0 {
 		fault("s3api: a timeout is negative")

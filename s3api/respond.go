@@ -37,14 +37,9 @@ func quoted(etag string) string { return `"` + etag + `"` }
 func (c *call) setObject(info *object.ObjectInfo) {
 	c.set("ETag", quoted(info.ETag))
 	c.setEncryption(info.Encryption)
+	c.setContext(info.Encryption)
 	if info.VersionID != object.NullVersion {
 		c.set("x-amz-version-id", info.VersionID)
-	}
-}
-
-func (c *call) setEncryption(e object.Encryption) {
-	if e.Mode == object.ModeSSES3 {
-		c.set("x-amz-server-side-encryption", "AES256")
 	}
 }
 

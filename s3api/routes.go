@@ -31,6 +31,7 @@ type route struct {
 	transfers bool     // object data of any length moves: no deadline for the whole
 	anyRegion bool     // clients ask it to find out the region
 	open      bool     // no signature wanted
+	sse       sseFields
 }
 
 // Parameters of several operations.
@@ -47,8 +48,10 @@ var routes = []route{
 		params: []string{"prefix", "max-buckets", "continuation-token", "bucket-region"}},
 
 	{kind: bucketKind, method: "PUT", query: "acl", op: "PutBucketAcl", handle: (*Server).putBucketACL, body: true},
+	{kind: bucketKind, method: "PUT", query: "encryption", op: "PutBucketEncryption", handle: (*Server).putEncryption, body: true},
 	{kind: bucketKind, method: "PUT", op: "CreateBucket", handle: (*Server).createBucket, body: true},
 	{kind: bucketKind, method: "HEAD", op: "HeadBucket", handle: (*Server).headBucket},
+	{kind: bucketKind, method: "DELETE", query: "encryption", op: "DeleteBucketEncryption", handle: (*Server).deleteEncryption},
 	{kind: bucketKind, method: "DELETE", op: "DeleteBucket", handle: (*Server).deleteBucket},
 	{kind: bucketKind, method: "POST", query: "delete", op: "DeleteObjects", handle: (*Server).deleteObjects, body: true},
 	{kind: bucketKind, method: "GET", query: "location", op: "GetBucketLocation", handle: (*Server).getLocation, anyRegion: true},
@@ -79,25 +82,29 @@ var routes = []route{
 	{kind: objectKind, method: "PUT", query: "acl", op: "PutObjectAcl", handle: (*Server).putObjectACL, body: true,
 		params: []string{"versionId"}},
 	{kind: objectKind, method: "PUT", query: "uploadId", header: "x-amz-copy-source", op: "UploadPartCopy", handle: (*Server).uploadPartCopy,
-		params: []string{"partNumber"}, transfers: true},
+		params: []string{"partNumber"}, transfers: true, sse: sseCustomer | sseSource},
 	{kind: objectKind, method: "PUT", query: "uploadId", op: "UploadPart", handle: (*Server).uploadPart,
-		params: []string{"partNumber"}, body: true, transfers: true},
-	{kind: objectKind, method: "PUT", header: "x-amz-copy-source", op: "CopyObject", handle: (*Server).copyObject, transfers: true},
-	{kind: objectKind, method: "PUT", op: "PutObject", handle: (*Server).putObject, body: true, transfers: true},
-	{kind: objectKind, method: "POST", query: "uploads", op: "CreateMultipartUpload", handle: (*Server).createUpload},
+		params: []string{"partNumber"}, body: true, transfers: true, sse: sseCustomer},
+	{kind: objectKind, method: "PUT", header: "x-amz-copy-source", op: "CopyObject", handle: (*Server).copyObject, transfers: true,
+		sse: sseManaged | sseCustomer | sseSource},
+	{kind: objectKind, method: "PUT", op: "PutObject", handle: (*Server).putObject, body: true, transfers: true,
+		sse: sseManaged | sseCustomer},
+	{kind: objectKind, method: "POST", query: "uploads", op: "CreateMultipartUpload", handle: (*Server).createUpload,
+		sse: sseManaged | sseCustomer},
 	{kind: objectKind, method: "POST", query: "uploadId", op: "CompleteMultipartUpload", handle: (*Server).completeUpload,
-		body: true, transfers: true},
+		body: true, transfers: true, sse: sseManaged | sseCustomer}, // minio-go repeats what the upload was begun with
 	{kind: objectKind, method: "DELETE", query: "uploadId", op: "AbortMultipartUpload", handle: (*Server).abortUpload},
 	{kind: objectKind, method: "DELETE", op: "DeleteObject", handle: (*Server).deleteObject, params: []string{"versionId"}},
-	{kind: objectKind, method: "HEAD", op: "HeadObject", handle: (*Server).headObject, params: readParams},
+	{kind: objectKind, method: "HEAD", op: "HeadObject", handle: (*Server).headObject, params: readParams, sse: sseCustomer},
 	{kind: objectKind, method: "GET", query: "uploadId", op: "ListParts", handle: (*Server).listParts,
-		params: []string{"max-parts", "part-number-marker", "encoding-type"}},
-	{kind: objectKind, method: "GET", query: "attributes", op: "GetObjectAttributes", handle: (*Server).getAttributes, params: []string{"versionId"}},
+		params: []string{"max-parts", "part-number-marker", "encoding-type"}, sse: sseCustomer},
+	{kind: objectKind, method: "GET", query: "attributes", op: "GetObjectAttributes", handle: (*Server).getAttributes, params: []string{"versionId"},
+		sse: sseCustomer},
 	{kind: objectKind, method: "GET", query: "acl", op: "GetObjectAcl", handle: (*Server).getObjectACL, params: []string{"versionId"}},
 	{kind: objectKind, method: "GET", query: "tagging", op: "GetObjectTagging", handle: (*Server).getObjectTagging, params: []string{"versionId"}},
 	{kind: objectKind, method: "GET", query: "legal-hold", op: "GetObjectLegalHold", handle: notSetOnObject(s3err.NoSuchObjectLockConfiguration), params: []string{"versionId"}},
 	{kind: objectKind, method: "GET", query: "retention", op: "GetObjectRetention", handle: notSetOnObject(s3err.NoSuchObjectLockConfiguration), params: []string{"versionId"}},
-	{kind: objectKind, method: "GET", op: "GetObject", handle: (*Server).getObject, params: readParams, transfers: true},
+	{kind: objectKind, method: "GET", op: "GetObject", handle: (*Server).getObject, params: readParams, transfers: true, sse: sseCustomer},
 }
 
 // subResources are the parameters that S3 knows as sub-resources or that change what an operation does. Where an

@@ -83,7 +83,7 @@ func TestUnknownSubResourcesChangeNothing(t *testing.T) {
 		"delete", "accelerate", "requestPayment", "session", "metadataTable", "invented", "policyStatus", "location", "list-type"}
 	served := map[string]bool{ // what is built
 		"GET /bucket/key?tagging": true, "GET /bucket/key?legal-hold": true, "GET /bucket/key?retention": true,
-		"POST /bucket/key?uploads": true, "POST /bucket?delete": true,
+		"POST /bucket/key?uploads": true, "POST /bucket?delete": true, "PUT /bucket?encryption": true, "DELETE /bucket?encryption": true,
 	}
 	for _, name := range names {
 		for _, target := range []string{"/bucket/key", "/bucket"} {
@@ -161,15 +161,10 @@ func TestFieldsThatAreNotBuilt(t *testing.T) {
 		status      int
 		code        string
 	}{
-		{"x-amz-server-side-encryption", "aws:kms", 501, "NotImplemented"},
-		{"x-amz-server-side-encryption", "aws:kms:dsse", 501, "NotImplemented"},
-		{"x-amz-server-side-encryption", "ROT13", 400, "InvalidEncryptionAlgorithmError"},
-		{"x-amz-server-side-encryption-aws-kms-key-id", "key", 501, "NotImplemented"},
-		{"x-amz-server-side-encryption-context", "e30=", 501, "NotImplemented"},
-		{"x-amz-server-side-encryption-bucket-key-enabled", "true", 501, "NotImplemented"},
-		{"x-amz-server-side-encryption-customer-algorithm", "AES256", 501, "NotImplemented"},
-		{"x-amz-server-side-encryption-customer-key", "a2V5", 501, "NotImplemented"},
-		{"x-amz-copy-source-server-side-encryption-customer-key", "a2V5", 501, "NotImplemented"},
+		{"x-amz-server-side-encryption", "aws:fsx", 501, "NotImplemented"},
+		{"x-amz-server-side-encryption-key", "a2V5", 501, "NotImplemented"},
+		{"x-amz-server-side-encryption-customer-original-size", "3", 501, "NotImplemented"},
+		{"x-amz-copy-source-server-side-encryption", "AES256", 501, "NotImplemented"},
 		{"x-amz-object-lock-mode", "GOVERNANCE", 501, "NotImplemented"},
 		{"x-amz-object-lock-legal-hold", "ON", 501, "NotImplemented"},
 		{"x-amz-tagging", "a=b", 501, "NotImplemented"},

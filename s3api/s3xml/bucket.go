@@ -26,30 +26,38 @@ func (d *VersioningConfiguration) AppendXML(dst []byte) []byte {
 	return e.b
 }
 
-// EncryptionRule is the default encryption of a bucket.
+// EncryptionRule is the default encryption of a bucket. In a request SSEAlgorithm
+// "" says that the rule names none.
 type EncryptionRule struct {
-	SSEAlgorithm     string // "AES256", "aws:kms"
-	KMSMasterKeyID   string
-	BucketKeyEnabled bool
+	SSEAlgorithm           string // "AES256", "aws:kms" or "aws:kms:dsse"
+	KMSMasterKeyID         string
+	BucketKeyEnabled       bool
+	BlockedEncryptionTypes []string // "SSE-C" or "NONE"
 }
 
-// ServerSideEncryptionConfiguration answers GetBucketEncryption.
+// ServerSideEncryptionConfiguration answers GetBucketEncryption, and is the body
+// of PutBucketEncryption. S3 has one rule in it.
 type ServerSideEncryptionConfiguration struct {
-	Rules []EncryptionRule
+	Rule EncryptionRule
 }
 
 // AppendXML implements Document.
 func (d *ServerSideEncryptionConfiguration) AppendXML(dst []byte) []byte {
 	e := root(dst, "ServerSideEncryptionConfiguration")
-	for _, r := range d.Rules {
-		e.open("Rule")
-		e.open("ApplyServerSideEncryptionByDefault")
-		e.text("SSEAlgorithm", r.SSEAlgorithm)
-		e.optional("KMSMasterKeyID", r.KMSMasterKeyID)
-		e.end("ApplyServerSideEncryptionByDefault")
-		e.bool("BucketKeyEnabled", r.BucketKeyEnabled)
-		e.end("Rule")
+	e.open("Rule")
+	e.open("ApplyServerSideEncryptionByDefault")
+	e.text("SSEAlgorithm", d.Rule.SSEAlgorithm)
+	e.optional("KMSMasterKeyID", d.Rule.KMSMasterKeyID)
+	e.end("ApplyServerSideEncryptionByDefault")
+	e.bool("BucketKeyEnabled", d.Rule.BucketKeyEnabled)
+	if len(d.Rule.BlockedEncryptionTypes) > 0 {
+		e.open("BlockedEncryptionTypes")
+		for _, t := range d.Rule.BlockedEncryptionTypes {
+			e.text("EncryptionType", t)
+		}
+		e.end("BlockedEncryptionTypes")
 	}
+	e.end("Rule")
 	e.end("ServerSideEncryptionConfiguration")
 	return e.b
 }

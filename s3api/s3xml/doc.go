@@ -20,6 +20,7 @@
 //	del, err := s3xml.ReadDelete(body)
 //	parts, err := s3xml.ReadCompleteMultipartUpload(body)
 //	cfg, err := s3xml.ReadCreateBucketConfiguration(body)
+//	enc, err := s3xml.ReadServerSideEncryptionConfiguration(body)
 //
 // Errors are *s3err.Error: MalformedXML for everything that is not well-formed or
 // not of the schema, MissingRequestBodyError for a body of no bytes (an empty

@@ -73,12 +73,15 @@ func TestBucketDocuments(t *testing.T) {
 		{"location of us-east-1", &s3xml.LocationConstraint{}, ns("<LocationConstraint></LocationConstraint>")},
 		{"versioning never set", &s3xml.VersioningConfiguration{}, ns("<VersioningConfiguration></VersioningConfiguration>")},
 		{"versioning", &s3xml.VersioningConfiguration{Status: "Enabled"}, ns("<VersioningConfiguration><Status>Enabled</Status></VersioningConfiguration>")},
-		{"encryption", &s3xml.ServerSideEncryptionConfiguration{Rules: []s3xml.EncryptionRule{{SSEAlgorithm: "AES256"}}},
+		{"encryption", &s3xml.ServerSideEncryptionConfiguration{Rule: s3xml.EncryptionRule{SSEAlgorithm: "AES256"}},
 			ns("<ServerSideEncryptionConfiguration><Rule><ApplyServerSideEncryptionByDefault><SSEAlgorithm>AES256</SSEAlgorithm></ApplyServerSideEncryptionByDefault>" +
 				"<BucketKeyEnabled>false</BucketKeyEnabled></Rule></ServerSideEncryptionConfiguration>")},
-		{"encryption with a key", &s3xml.ServerSideEncryptionConfiguration{Rules: []s3xml.EncryptionRule{{SSEAlgorithm: "aws:kms", KMSMasterKeyID: "k", BucketKeyEnabled: true}}},
+		{"encryption with a key", &s3xml.ServerSideEncryptionConfiguration{Rule: s3xml.EncryptionRule{SSEAlgorithm: "aws:kms", KMSMasterKeyID: "k", BucketKeyEnabled: true}},
 			ns("<ServerSideEncryptionConfiguration><Rule><ApplyServerSideEncryptionByDefault><SSEAlgorithm>aws:kms</SSEAlgorithm><KMSMasterKeyID>k</KMSMasterKeyID>" +
 				"</ApplyServerSideEncryptionByDefault><BucketKeyEnabled>true</BucketKeyEnabled></Rule></ServerSideEncryptionConfiguration>")},
+		{"encryption that blocks", &s3xml.ServerSideEncryptionConfiguration{Rule: s3xml.EncryptionRule{SSEAlgorithm: "AES256", BlockedEncryptionTypes: []string{"SSE-C"}}},
+			ns("<ServerSideEncryptionConfiguration><Rule><ApplyServerSideEncryptionByDefault><SSEAlgorithm>AES256</SSEAlgorithm></ApplyServerSideEncryptionByDefault>" +
+				"<BucketKeyEnabled>false</BucketKeyEnabled><BlockedEncryptionTypes><EncryptionType>SSE-C</EncryptionType></BlockedEncryptionTypes></Rule></ServerSideEncryptionConfiguration>")},
 		{"tagging", &s3xml.Tagging{Tags: []s3xml.Tag{{Key: "a", Value: ""}, {Key: "b", Value: "<"}}},
 			ns("<Tagging><TagSet><Tag><Key>a</Key><Value></Value></Tag><Tag><Key>b</Key><Value>&lt;</Value></Tag></TagSet></Tagging>")},
 		{"acl", &s3xml.AccessControlPolicy{Owner: owner},

@@ -21,6 +21,7 @@ var seeds = []string{ // read only
 	`<?xml version="1.0" encoding="UTF-8"?><a:Delete xmlns:a='u' b = "&lt;"><!-- c --><![CDATA[x]]></a:Delete>`,
 	"<CompleteMultipartUpload><Part><PartNumber>1</PartNumber><ETag>\"e\"</ETag></Part></CompleteMultipartUpload>",
 	"<CreateBucketConfiguration><LocationConstraint>r</LocationConstraint></CreateBucketConfiguration>",
+	"<ServerSideEncryptionConfiguration><Rule><ApplyServerSideEncryptionByDefault><SSEAlgorithm>aws:kms</SSEAlgorithm></ApplyServerSideEncryptionByDefault></Rule></ServerSideEncryptionConfiguration>",
 	"<!DOCTYPE a [<!ENTITY x '&x;'>]><a>&x;</a>", "<a>\r\n\r</a>", "<a></b>",
 }
 
@@ -130,6 +131,11 @@ func FuzzRead(f *testing.F) {
 		}
 		_, err = s3xml.ReadCreateBucketConfiguration(strings.NewReader(in))
 		check(err)
+		e, err := s3xml.ReadServerSideEncryptionConfiguration(strings.NewReader(in))
+		check(err)
+		if err == nil && len(e.Rule.BlockedEncryptionTypes) > 1 {
+			t.Fatalf("%q: %d blocked types", in, len(e.Rule.BlockedEncryptionTypes))
+		}
 	})
 }
 

@@ -169,7 +169,8 @@ func (ver *Verification) prove(payload string) error {
 	canonical := ver.canonicalWith(payload)
 	toSign := stringToSign(ver.claim, canonical)
 	if !sameSignature(ver.key.sign(toSign), ver.claim.signature) {
-		if slices.ContainsFunc(ver.SignedHeaders, holdsSecret) {
+		if slices.ContainsFunc(ver.SignedHeaders, holdsSecret) ||
+			slices.ContainsFunc(ver.Query, func(p Param) bool { return holdsSecret(strings.ToLower(p.Name)) }) {
 			canonical = nil
 		}
 		return errSignature(ver.claim, toSign, canonical)
@@ -283,9 +284,11 @@ func stringToSign(c *claim, canonical []byte) []byte {
 	return hex.AppendEncode(b, sum[:])
 }
 
-// holdsSecret reports whether a field's value must not be repeated in an
-// answer: SSE-C keys and session tokens.
+// holdsSecret reports whether the value of a field, or of a parameter of that
+// name, must not be repeated in an answer: SSE-C keys, their MD5s and session
+// tokens.
 func holdsSecret(name string) bool {
 	return name == headerToken || name == headerAuth || name == "cookie" ||
-		strings.HasSuffix(name, "-server-side-encryption-customer-key")
+		strings.HasSuffix(name, "-server-side-encryption-customer-key") ||
+		strings.HasSuffix(name, "-server-side-encryption-customer-key-md5")
 }
