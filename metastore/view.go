@@ -44,11 +44,14 @@ func (v *View) Scan(from, to []byte) iter.Seq2[KV, error] {
 				yield(KV{}, err)
 				return
 			}
-			buf, err = v.box.Open(buf[:0], item.Value, item.Key)
+			value, err := v.box.Open(buf[:0], item.Value, item.Key)
 			if err != nil {
-				yield(KV{}, notOpened(err))
-				return
+				if !yield(KV{Key: item.Key}, notOpened(err)) {
+					return
+				}
+				continue
 			}
+			buf = value
 			if !yield(KV{Key: item.Key, Value: buf}, nil) {
 				return
 			}

@@ -15,7 +15,7 @@ type KeyService interface {
 	Resolve(ctx context.Context, mode cipher.Mode, keyID string) (kms.KeyRef, error)
 	// GenerateKEK makes a KEK under that key and wraps it.
 	GenerateKEK(ctx context.Context, mode cipher.Mode, keyID string, keyContext []byte) (*cipher.KEK, kms.Wrapped, error)
-	// Unwrap gives back a KEK, whichever backend instance wrapped it.
+	// Unwrap gives back a KEK, whichever backend instance wrapped it. It is the caller's, who wipes it.
 	Unwrap(ctx context.Context, w kms.Wrapped, keyContext []byte) (*cipher.KEK, error)
 	// Rewrap wraps KEKs by the newest versions of their keys, in as few calls as the backends allow. It returns one
 	// result for each item.

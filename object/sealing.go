@@ -170,6 +170,9 @@ func (k *keyring) sealKey(ctx context.Context, name string, b *bucketRecord, obj
 	if err != nil {
 		return nil, err
 	}
+	if p.mode == cipher.ModeSSEKMS && !p.bucketKey {
+		defer kek.Wipe() // the others have an owner that goes on using them
+	}
 	if err := sealed.Seal(kek, key, k.binding(b.ID, object)); err != nil {
 		return nil, err
 	}
@@ -209,6 +212,7 @@ func (k *keyring) open(ctx context.Context, bucket cipher.BucketID, object ciphe
 	if err != nil {
 		return nil, err
 	}
+	defer kek.Wipe()
 	return s.Open(kek, k.binding(bucket, object))
 }
 
