@@ -54,6 +54,7 @@ func Run(t *testing.T, fresh func(t *testing.T) Open) {
 		{"value truncated", testValueTruncated},
 		{"value moved to another key", testValueMoved},
 		{"value of another store", testValueForeign},
+		{"scan goes on behind a corrupt value", testScanPastCorrupt},
 		{"model", testModel},
 	}
 	for _, c := range cases {

@@ -3,7 +3,10 @@ package metastoretest
 import (
 	"bytes"
 	"errors"
+	"fmt"
 	"testing"
+
+	"github.com/google/go-cmp/cmp"
 
 	"coffer/cipher"
 	"coffer/metastore"
@@ -103,4 +106,25 @@ func testValueMoved(t *testing.T, s *store) {
 func testValueForeign(t *testing.T, s *store) {
 	s.forge(t, "a", newBox().Seal(nil, []byte("v"), []byte("a")))
 	s.wantCorrupt(t, "sealed under another key", "a", cipher.ErrAuth)
+}
+
+// testScanPastCorrupt: a scan names the key whose value does not open, and goes
+// on behind it.
+func testScanPastCorrupt(t *testing.T, s *store) {
+	s.put(t, "a", "1", "c", "3")
+	s.forge(t, "b", make([]byte, 100))
+	s.view(t, func(v *metastore.View) error {
+		var got []string
+		for kv, err := range v.Scan(nil, nil) {
+			if err != nil && !errors.Is(err, metastore.ErrCorrupt) {
+				return err
+			}
+			got = append(got, fmt.Sprintf("%s=%s corrupt=%v", kv.Key, kv.Value, err != nil))
+		}
+		want := []string{"a=1 corrupt=false", "b= corrupt=true", "c=3 corrupt=false"}
+		if diff := cmp.Diff(want, got); diff != "" {
+			t.Errorf("(-want +got)\n%s", diff)
+		}
+		return nil
+	})
 }
