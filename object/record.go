@@ -4,9 +4,8 @@ import (
 	"fmt"
 	"math"
 
-	"github.com/fxamacker/cbor/v2"
-
 	"coffer/cipher"
+	"coffer/internal/strictcbor"
 	"coffer/object/checksum"
 )
 
@@ -267,40 +266,19 @@ type countRecord struct {
 	Count  uint32 `cbor:"2,keyasint"`
 }
 
-// codec is the one value of the package that is made when the program starts: it never changes, and its options are
-// constants.
-var codec = newCodec()
-
-// layoutCodec encodes deterministically (RFC 8949 section 4.2.1) and decodes strictly.
-type layoutCodec struct {
-	enc cbor.EncMode
-	dec cbor.DecMode
-}
-
-func newCodec() layoutCodec {
-	enc, err := cbor.CoreDetEncOptions().EncMode()
-	if err != nil {
-		panic(err) // the options are constants
-	}
-	dec, err := cbor.DecOptions{
-		DupMapKey:         cbor.DupMapKeyEnforcedAPF,
-		IndefLength:       cbor.IndefLengthForbidden,
-		TagsMd:            cbor.TagsForbidden,
-		ExtraReturnErrors: cbor.ExtraDecErrorUnknownField,
-		MaxArrayElements:  maxEncodedElement,
-		MaxMapPairs:       maxEncodedElement,
-		MaxNestedLevels:   8,
-		UTF8:              cbor.UTF8DecodeInvalid, // S3 values are bytes
-	}.DecMode()
+// codec is the one value of the package that is made when the program starts: it never changes, and its limits are
+// constants. S3 lets text be any bytes.
+var codec = func() strictcbor.Codec {
+	c, err := strictcbor.New(strictcbor.Limits{Nested: 8, Array: maxEncodedElement, Map: maxEncodedElement, AnyBytes: true})
 	if err != nil {
 		panic(err)
 	}
-	return layoutCodec{enc: enc, dec: dec}
-}
+	return c
+}()
 
 // encode never fails for the types of this file.
 func encode(v any) []byte {
-	b, err := codec.enc.Marshal(v)
+	b, err := codec.Encode(v)
 	if err != nil {
 		panic(fmt.Sprintf("object: encode %T: %v", v, err))
 	}
@@ -323,7 +301,7 @@ func (r *countRecord) format() uint8  { return r.Format }
 
 // decode reads v from b. Trailing bytes, unknown fields and another format are errors of KindCorrupt.
 func decode(b []byte, v formatted) error {
-	if err := codec.dec.Unmarshal(b, v); err != nil {
+	if err := codec.Decode(b, v); err != nil {
 		return errKindf(KindCorrupt, "decode %T: %w", v, err)
 	}
 	if v.format() != recordFormat {

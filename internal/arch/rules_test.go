@@ -21,7 +21,7 @@ s3api/s3err
 
 fs                       object
 
-object                   object/checksum chunk metastore kms cipher
+object                   object/checksum chunk metastore kms cipher internal/strictcbor
 object/checksum
 object/objecttest        object chunk chunk/localdisk chunk/memchunk metastore metastore/badgerdb metastore/memdb
                          kms kms/local kms/kmstest cipher internal/disk internal/disk/disktest
@@ -37,8 +37,8 @@ metastore/memdb          metastore cipher
 metastore/metastoretest  metastore cipher
 
 kms                      cipher
-kms/local                kms cipher internal/disk
-kms/storekey             cipher internal/disk
+kms/local                kms cipher internal/disk internal/strictcbor
+kms/storekey             cipher internal/disk internal/strictcbor
 kms/vault                kms cipher internal/secret
 kms/vault/vaulttest
 kms/audit                kms cipher internal/disk
@@ -47,6 +47,7 @@ kms/manager              kms cipher internal/disk internal/secret
 kms/kmstest              kms cipher internal/disk
 
 cipher
+internal/strictcbor
 internal/disk
 internal/disk/disktest   internal/disk
 

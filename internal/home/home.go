@@ -45,8 +45,8 @@ type Home struct {
 	Replaced    bool // the data directory was empty, which was accepted
 	Stored      bool // there was a metastore or chunk store before this start, and so a keyring
 
-	lock    *dirLock // of the data directory
-	keyring *dirLock // of the keyring's directory, which keeps a server with other data out
+	lock    *disk.DirLock // of the data directory
+	keyring *disk.DirLock // of the keyring's directory, which keeps a server with other data out
 }
 
 // InUse reports, by an *InUseError, that another process has the data directory.
@@ -55,7 +55,7 @@ func InUse(p Places) error {
 	if inUse, ok := errors.AsType[*InUseError](err); ok {
 		return inUse
 	}
-	return lock.unlock()
+	return lock.Unlock()
 }
 
 // Open finds the store, makes it at the first start, and unlocks it. Where it
@@ -85,12 +85,12 @@ func Open(o Options) (*Home, error) {
 	}
 	config, err := waitLockDir(o.Places.Config)
 	if err != nil {
-		return nil, errors.Join(err, lock.unlock())
+		return nil, errors.Join(err, lock.Unlock())
 	}
 	h, err := open(o, v)
-	err = errors.Join(err, config.unlock())
+	err = errors.Join(err, config.Unlock())
 	if err != nil {
-		return nil, errors.Join(err, lock.unlock())
+		return nil, errors.Join(err, lock.Unlock())
 	}
 	h.lock = lock
 	if h.keyring, err = lockDir(o.Places.keyring()); err != nil && !errors.Is(err, fs.ErrNotExist) {
@@ -157,5 +157,5 @@ func unlock(o Options, v volumes, file *storekey.File) (*cipher.StoreKey, error)
 // store and keyring must be closed before.
 func (h *Home) Close() error {
 	h.Key.Wipe()
-	return errors.Join(h.keyring.unlock(), h.lock.unlock())
+	return errors.Join(h.keyring.Unlock(), h.lock.Unlock())
 }

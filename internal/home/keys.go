@@ -29,7 +29,7 @@ type Keys struct {
 	options Options
 	file    *storekey.File
 	key     *cipher.StoreKey
-	lock    *dirLock
+	lock    *disk.DirLock
 }
 
 // OpenKeys unlocks store.key and locks the configuration directory. The data
@@ -45,11 +45,11 @@ func OpenKeys(o Options) (*Keys, error) {
 	}
 	file, err := storekey.Load(storekey.Options{FS: v.config})
 	if err != nil {
-		return nil, errors.Join(err, lock.unlock())
+		return nil, errors.Join(err, lock.Unlock())
 	}
 	key, err := unlock(o, v, file)
 	if err != nil {
-		return nil, errors.Join(err, lock.unlock())
+		return nil, errors.Join(err, lock.Unlock())
 	}
 	return &Keys{options: o, file: file, key: key, lock: lock}, nil
 }
@@ -57,7 +57,7 @@ func OpenKeys(o Options) (*Keys, error) {
 // Close wipes the StoreKey and gives the configuration directory free.
 func (k *Keys) Close() error {
 	k.key.Wipe()
-	return k.lock.unlock()
+	return k.lock.Unlock()
 }
 
 // Add makes a slot that the new secret opens. A key file that is missing is

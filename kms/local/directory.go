@@ -100,7 +100,7 @@ func (o DirectoryOptions) Validate() error {
 // Directory is a keyring that has its directory locked.
 type Directory struct {
 	*Keyring
-	lock *dirLock
+	lock *disk.DirLock
 }
 
 // OpenDirectory opens the keyring of a directory, and makes it where there is
@@ -121,13 +121,16 @@ func openDirectory(ctx context.Context, o DirectoryOptions) (*Directory, error) 
 	if err := volume.MkdirAll("."); err != nil {
 		return nil, fmt.Errorf("%w: %w", kms.Unavailable, err)
 	}
-	lock, err := lockDir(o.Path)
+	lock, err := disk.LockDir(o.Path)
+	if errors.Is(err, disk.ErrLocked) {
+		err = fmt.Errorf("%w: %w", ErrInUse, err)
+	}
 	if err != nil {
 		return nil, fmt.Errorf("%w: %w", kms.Configuration, err)
 	}
 	k, err := openLocked(ctx, volume, o)
 	if err != nil {
-		return nil, errors.Join(err, lock.unlock())
+		return nil, errors.Join(err, lock.Unlock())
 	}
 	return &Directory{Keyring: k, lock: lock}, nil
 }
@@ -157,7 +160,7 @@ func openLocked(ctx context.Context, volume disk.Volume, o DirectoryOptions) (*K
 }
 
 // Close closes the keyring and gives the directory free.
-func (d *Directory) Close() error { return errors.Join(d.Keyring.Close(), d.lock.unlock()) }
+func (d *Directory) Close() error { return errors.Join(d.Keyring.Close(), d.lock.Unlock()) }
 
 // openMaster reads the directory's own file, or makes it where the directory
 // holds nothing yet, and derives the keyring's key.
@@ -241,7 +244,7 @@ func makeMaster(volume disk.Volume, c codec, o DirectoryOptions) (b masterBody, 
 
 // writeMaster replaces the directory's own file in one durable step.
 func writeMaster(volume disk.Volume, c codec, b masterBody) error {
-	body, err := c.enc.Marshal(b)
+	body, err := c.Encode(b)
 	if err == nil {
 		err = disk.WriteFileAtomic(volume, ".", masterName, append(append([]byte(masterMagic), masterVersion1), body...))
 	}
@@ -285,42 +288,11 @@ func (b masterBody) stretch(masterKey []byte) (*cipher.Subkey, cipher.Fingerprin
 	return root.Derive(cipher.LabelKeyring), root.Fingerprint(), nil
 }
 
-// checkOutside reports whether dir is, or lies below, what.
+// checkOutside returns ErrInside when dir is, or lies below, what.
 func checkOutside(dir, what string) error {
-	inner, err := resolve(dir)
-	if err != nil {
-		return err
+	inside, err := disk.Inside(dir, what)
+	if err == nil && inside {
+		err = fmt.Errorf("%w: %s is in %s", ErrInside, dir, what)
 	}
-	outer, err := resolve(what)
-	if err != nil {
-		return err
-	}
-	below, err := filepath.Rel(outer, inner)
-	if err != nil {
-		return err
-	}
-	if filepath.IsLocal(below) {
-		return fmt.Errorf("%w: %s is in %s", ErrInside, dir, what)
-	}
-	return nil
-}
-
-// resolve makes a path absolute and follows the links in that part of it which
-// exists.
-func resolve(name string) (string, error) {
-	name, err := filepath.Abs(name)
-	if err != nil {
-		return "", err
-	}
-	for rest := ""; ; {
-		found, err := filepath.EvalSymlinks(name)
-		if err == nil {
-			return filepath.Join(found, rest), nil
-		}
-		if !errors.Is(err, fs.ErrNotExist) || name == filepath.Dir(name) {
-			return "", err
-		}
-		rest = filepath.Join(filepath.Base(name), rest)
-		name = filepath.Dir(name)
-	}
+	return err
 }

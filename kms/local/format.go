@@ -1,7 +1,6 @@
 package local
 
 import (
-	"bytes"
 	"cmp"
 	"errors"
 	"fmt"
@@ -9,9 +8,8 @@ import (
 	"slices"
 	"time"
 
-	"github.com/fxamacker/cbor/v2"
-
 	"coffer/cipher"
+	"coffer/internal/strictcbor"
 	"coffer/kms"
 )
 
@@ -67,40 +65,17 @@ func (b *keyBody) wipe() {
 }
 
 // codec encodes and decodes bodies. It is immutable.
-type codec struct {
-	enc cbor.EncMode
-	dec cbor.DecMode
-}
+type codec struct{ strictcbor.Codec }
 
 func newCodec() (codec, error) {
-	enc, err := cbor.CoreDetEncOptions().EncMode()
-	if err != nil {
-		return codec{}, err
-	}
-	dec, err := cbor.DecOptions{
-		DupMapKey:         cbor.DupMapKeyEnforcedAPF,
-		IndefLength:       cbor.IndefLengthForbidden,
-		TagsMd:            cbor.TagsForbidden,
-		ExtraReturnErrors: cbor.ExtraDecErrorUnknownField,
-		MaxNestedLevels:   4,
-		MaxArrayElements:  maxKeys,
-		MaxMapPairs:       256,
-	}.DecMode()
-	return codec{enc: enc, dec: dec}, err
+	c, err := strictcbor.New(strictcbor.Limits{Nested: 4, Array: maxKeys, Map: 256})
+	return codec{c}, err
 }
 
-// decode reads exactly the bytes that encode would write for the same value.
+// decode reads exactly the bytes that Encode would write for the same value.
 func (c codec) decode(data []byte, into any) error {
-	if err := c.dec.Unmarshal(data, into); err != nil {
+	if err := c.DecodeExact(data, into); err != nil {
 		return fmt.Errorf("%w: %w", errBody, err)
-	}
-	again, err := c.enc.Marshal(into)
-	if err != nil {
-		return fmt.Errorf("%w: %w", errBody, err)
-	}
-	defer clear(again)
-	if !bytes.Equal(again, data) {
-		return fmt.Errorf("%w: not in deterministic encoding", errBody)
 	}
 	return nil
 }
@@ -130,7 +105,7 @@ func (r instanceRecord) without(keyID string) instanceRecord {
 }
 
 func (c codec) encodeInstance(r instanceRecord) ([]byte, error) {
-	return c.enc.Marshal(instanceBody{
+	return c.Encode(instanceBody{
 		Instance: r.instance[:],
 		Created:  r.created.UnixNano(),
 		KeyIDs:   append([]string{}, r.keyIDs...), // an array, never null
@@ -216,7 +191,7 @@ func (c codec) encodeKey(r *keyRecord) ([]byte, error) {
 			Number: v.number, Created: v.created.UnixNano(), Master: slices.Clone(v.master.Expose()),
 		})
 	}
-	return c.enc.Marshal(&b)
+	return c.Encode(&b)
 }
 
 func (c codec) decodeKey(data []byte) (*keyRecord, error) {

@@ -275,7 +275,7 @@ func (k *Keyring) writeKey(r *keyRecord) error {
 
 // writeTombstone puts a tombstone in the place of a key's file.
 func (k *Keyring) writeTombstone(name, keyID string) error {
-	body, err := k.codec.enc.Marshal(tombstoneBody{ID: keyID, Instance: k.instance[:], Destroyed: k.now().UnixNano()})
+	body, err := k.codec.Encode(tombstoneBody{ID: keyID, Instance: k.instance[:], Destroyed: k.now().UnixNano()})
 	if err != nil {
 		return err
 	}

@@ -9,9 +9,8 @@ import (
 	"unicode"
 	"unicode/utf8"
 
-	"github.com/fxamacker/cbor/v2"
-
 	"coffer/cipher"
+	"coffer/internal/strictcbor"
 )
 
 // Limits and constants of format 1 (FORMAT.md).
@@ -52,31 +51,16 @@ type slotBody struct {
 func (s slotBody) cost() Cost { return Cost{MemoryKiB: s.MemoryKiB, Passes: s.Passes, Lanes: s.Lanes} }
 
 // codec encodes and decodes the file. It is immutable.
-type codec struct {
-	enc cbor.EncMode
-	dec cbor.DecMode
-}
+type codec struct{ strictcbor.Codec }
 
 func newCodec() (codec, error) {
-	enc, err := cbor.CoreDetEncOptions().EncMode()
-	if err != nil {
-		return codec{}, err
-	}
-	dec, err := cbor.DecOptions{
-		DupMapKey:         cbor.DupMapKeyEnforcedAPF,
-		IndefLength:       cbor.IndefLengthForbidden,
-		TagsMd:            cbor.TagsForbidden,
-		ExtraReturnErrors: cbor.ExtraDecErrorUnknownField,
-		MaxNestedLevels:   4,
-		MaxArrayElements:  maxSlots,
-		MaxMapPairs:       16,
-	}.DecMode()
-	return codec{enc: enc, dec: dec}, err
+	c, err := strictcbor.New(strictcbor.Limits{Nested: 4, Array: maxSlots, Map: 16})
+	return codec{c}, err
 }
 
 // encode gives the bytes of the file.
 func (c codec) encode(b body) ([]byte, error) {
-	encoded, err := c.enc.Marshal(b)
+	encoded, err := c.Encode(b)
 	if err != nil {
 		return nil, err
 	}
@@ -110,15 +94,8 @@ func (c codec) decode(data []byte) (body, error) {
 
 func (c codec) decodeBody(data []byte) (body, error) {
 	var b body
-	if err := c.dec.Unmarshal(data, &b); err != nil {
+	if err := c.DecodeExact(data, &b); err != nil {
 		return body{}, err
-	}
-	again, err := c.enc.Marshal(b)
-	if err != nil {
-		return body{}, err
-	}
-	if !bytes.Equal(again, data) {
-		return body{}, errors.New("not in deterministic encoding")
 	}
 	return b, b.check()
 }
@@ -184,7 +161,7 @@ func checkLabel(label string) error {
 // additional gives the associated data of a slot's wrapped key.
 func (c codec) additional(b body, s slotBody) ([]byte, error) {
 	s.Wrapped = nil
-	encoded, err := c.enc.Marshal(s)
+	encoded, err := c.Encode(s)
 	if err != nil {
 		return nil, err
 	}

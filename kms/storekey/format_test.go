@@ -116,7 +116,7 @@ func TestBodyRefuses(t *testing.T) {
 func TestEncodingRefuses(t *testing.T) {
 	t.Parallel()
 	c := testCodec(t)
-	sound, err := c.enc.Marshal(sample())
+	sound, err := c.Encode(sample())
 	if err != nil {
 		t.Fatal(err)
 	}
