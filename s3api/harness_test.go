@@ -7,7 +7,6 @@ import (
 	"encoding/hex"
 	"encoding/xml"
 	"fmt"
-	"io"
 	"log/slog"
 	"net"
 	"net/http"
@@ -260,11 +259,12 @@ func (s *server) send(req *http.Request) *answer {
 		s.t.Fatalf("%s %s: %v", req.Method, req.URL, err)
 	}
 	defer resp.Body.Close()
-	body, err := io.ReadAll(resp.Body)
-	if err != nil {
+	var body bytes.Buffer
+	body.Grow(int(max(resp.ContentLength, 0)) + bytes.MinRead)
+	if _, err := body.ReadFrom(resp.Body); err != nil {
 		s.t.Fatalf("%s %s: read answer: %v", req.Method, req.URL, err)
 	}
-	return &answer{status: resp.StatusCode, header: resp.Header, body: body, closes: resp.Close}
+	return &answer{status: resp.StatusCode, header: resp.Header, body: body.Bytes(), closes: resp.Close}
 }
 
 // must sends a request that has to succeed.
