@@ -33,6 +33,13 @@
 // private or bucket-owner-full-control, or a policy that gives the owner FULL_CONTROL and nobody else anything, as
 // s3cmd writes it behind each copy. Everything else is AccessControlListNotSupported.
 //
+// # Encryption
+//
+// The fields of server-side encryption are read in one place (sse.go) before a handler runs, and a row of routes.go says
+// which of them its operation takes; docs/sse.md is their table. A client's key lives from there to the end of the
+// handler, which is when it is wiped, and comes over a connection that nobody else could read. Which key an object gets
+// is the engine's to decide.
+//
 // # Concurrency and ownership
 //
 // A Server is safe for concurrent use. It owns its listeners, its connections and the goroutine of each; Shutdown

@@ -26,12 +26,12 @@ type route struct {
 	op     string // name of the operation, as in the S3 API Reference
 	handle func(*Server, context.Context, *call) error
 
-	params    []string // other parameters that the operation has
-	body      bool     // the handler reads the body
-	transfers bool     // object data of any length moves: no deadline for the whole
-	anyRegion bool     // clients ask it to find out the region
-	open      bool     // no signature wanted
-	sse       sseFields
+	params    []string  // other parameters that the operation has
+	body      bool      // the handler reads the body
+	transfers bool      // object data of any length moves: no deadline for the whole
+	anyRegion bool      // clients ask it to find out the region
+	open      bool      // no signature wanted
+	sse       sseFields // fields of server-side encryption that the operation takes
 }
 
 // Parameters of several operations.

@@ -21,7 +21,7 @@ func md5Hex(s string) string {
 }
 
 // TestSealingFaults sends each fault of the fields that ask for encryption with every operation that takes them. Nothing
-// is stored, and no answer or log line tells a key.
+// is stored, and no answer or log line tells a key. It is as long as the list of faults.
 func TestSealingFaults(t *testing.T) {
 	t.Parallel()
 	s := startSealed(t, nil)
@@ -167,7 +167,8 @@ func TestFieldsOfOtherOperations(t *testing.T) {
 	s.must(request{method: "GET", target: "/bucket/key"})
 }
 
-// TestClientKeys reads and copies with the right key, a wrong one, none, and one that is not wanted.
+// TestClientKeys reads and copies with the right key, a wrong one, none, and one that is not wanted. It is as long as the
+// list of these.
 func TestClientKeys(t *testing.T) {
 	t.Parallel()
 	s := startSealed(t, nil)
