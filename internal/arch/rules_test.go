@@ -12,8 +12,8 @@ internal/home            internal/secret internal/disk chunk/localdisk metastore
 internal/secret
 internal/arch
 
-s3api                    object object/checksum s3api/sigv4 s3api/awschunk s3api/s3xml s3api/s3err
-s3api/admin              object kms kms/manager internal/secret s3api/sigv4 s3api/s3xml s3api/s3err
+s3api                    object object/checksum s3api/admin s3api/sigv4 s3api/awschunk s3api/s3xml s3api/s3err
+s3api/admin              object kms kms/manager cipher internal/secret
 s3api/sigv4              s3api/s3err
 s3api/awschunk           s3api/s3err
 s3api/s3xml              s3api/s3err

@@ -1,0 +1,192 @@
+package admin
+
+import (
+	"context"
+	"errors"
+	"log/slog"
+	"net/url"
+	"sync/atomic"
+	"time"
+
+	"coffer/cipher"
+	"coffer/internal/secret"
+	"coffer/kms"
+	"coffer/kms/manager"
+	"coffer/object"
+)
+
+// MaxBody is the longest body of a request in bytes.
+const MaxBody = 1 << 20
+
+// Request is one request, proven to come from its Caller.
+type Request struct {
+	Method string
+	Path   string // as sent, percent-encoded, without the query
+	Query  url.Values
+	Body   []byte // at most MaxBody
+	Caller Caller
+}
+
+// Caller is who asks, for the audit.
+type Caller struct {
+	AccessKey string // "" while it is not proven
+	Remote    string
+	UserAgent string
+	RequestID string
+}
+
+// Response is an answer. ContentType is "" when there is no body.
+type Response struct {
+	Status      int
+	ContentType string
+	Body        []byte
+	RetryAfter  int // seconds; 0: the client is not told
+}
+
+// Event is a request that was answered.
+type Event struct {
+	Op     string // the route's name, "" where there is none
+	KeyID  string // "" where the route is about none
+	Caller Caller
+	Status int
+	Code   string // of a refusal
+}
+
+// Engine is what the API needs of the object engine.
+type Engine interface {
+	Rewrap(ctx context.Context, req object.RewrapRequest) (object.RewrapReport, error)
+	Census(ctx context.Context) ([]object.CensusEntry, error)
+	BucketsEncryptedBy(ctx context.Context, keyID string) ([]string, error)
+	ListBuckets(ctx context.Context) ([]object.BucketInfo, error)
+}
+
+// Form is the generation of the last configuration: it decides the vocabulary of kms/status.
+type Form string
+
+// The forms.
+const (
+	FormBackendType Form = "backend_type"
+	FormKMSType     Form = "kms_type"
+)
+
+// Options of an API. Keys and Engine are required.
+type Options struct {
+	Keys   *manager.Manager
+	Engine Engine
+
+	// Form is the vocabulary of kms/status to begin with, FormBackendType when empty. KeepForm is told when it changes,
+	// and makes that durable; nil forgets it at the end of the process.
+	Form     Form
+	KeepForm func(ctx context.Context, f Form) error
+
+	// DefaultKeyID and LocalMasterKey complete configurations that name none.
+	DefaultKeyID   string
+	LocalMasterKey secret.Value
+
+	// Server is what info tells about the process.
+	Server ServerInfo
+
+	// Observe is told of every request, also of those that Deny refuses; may be nil.
+	Observe func(ctx context.Context, e Event)
+	Logger  *slog.Logger     // is told the causes of answers of 500; none when nil
+	Now     func() time.Time // time.Now when nil
+}
+
+// ServerInfo describes the process to clients.
+type ServerInfo struct {
+	Version      string
+	Endpoint     string // host and port of the listener
+	Scheme       string // http when empty
+	Region       string
+	DeploymentID string
+	Started      time.Time
+}
+
+// Validate reports all faults of o at once.
+func (o *Options) Validate() error {
+	var faults []error
+	if o.Keys == nil {
+		faults = append(faults, errors.New("admin: no key manager"))
+	}
+	if o.Engine == nil {
+		faults = append(faults, errors.New("admin: no engine"))
+	}
+	if o.Form != "" && o.Form != FormBackendType && o.Form != FormKMSType {
+		faults = append(faults, errors.New("admin: there is no such form"))
+	}
+	if o.DefaultKeyID != "" {
+		faults = append(faults, kms.CheckKeyID(o.DefaultKeyID))
+	}
+	return errors.Join(faults...)
+}
+
+// API serves the administration.
+type API struct {
+	o    Options
+	keys *manager.Manager
+	form atomic.Pointer[Form]
+}
+
+// New makes an API.
+func New(o Options) (*API, error) {
+	if err := o.Validate(); err != nil {
+		return nil, err
+	}
+	if o.Logger == nil {
+		o.Logger = slog.New(slog.DiscardHandler)
+	}
+	if o.Now == nil {
+		o.Now = time.Now
+	}
+	if o.Form == "" {
+		o.Form = FormBackendType
+	}
+	if o.Server.Scheme == "" {
+		o.Server.Scheme = "http"
+	}
+	a := &API{o: o, keys: o.Keys}
+	a.form.Store(&o.Form)
+	return a, nil
+}
+
+// call is a request on its way.
+type call struct {
+	*Request
+	door     door
+	segment  string // what {…} of the route's path stands for
+	keyID    string // that the request is about, as far as it is known
+	instance cipher.InstanceID
+}
+
+// Serve answers a request.
+func (a *API) Serve(ctx context.Context, r *Request) Response {
+	c := &call{Request: r}
+	rt, err := c.find()
+	op := ""
+	var doc any
+	if err == nil {
+		op = rt.op
+		doc, err = rt.handle(a, ctx, c)
+	}
+	resp, code := a.render(c, doc, err)
+	a.observe(ctx, Event{Op: op, KeyID: c.keyID, Caller: r.Caller, Status: resp.Status, Code: code})
+	return resp
+}
+
+// Deny answers a request whose signature was refused; nothing of its body is looked at. The reason is told to the client.
+func (a *API) Deny(ctx context.Context, r *Request, reason string) Response {
+	c := &call{Request: r}
+	op := ""
+	if rt, err := c.find(); err == nil {
+		op = rt.op
+	}
+	resp, code := a.render(c, nil, &Error{Status: 403, Code: "AccessDenied", Message: "Access Denied.", Description: reason})
+	a.observe(ctx, Event{Op: op, Caller: r.Caller, Status: resp.Status, Code: code})
+	return resp
+}
+
+func (a *API) observe(ctx context.Context, e Event) {
+	if a.o.Observe != nil {
+		a.o.Observe(ctx, e)
+	}
+}

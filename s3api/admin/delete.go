@@ -1,0 +1,225 @@
+package admin
+
+import (
+	"context"
+	"errors"
+	"net/http"
+	"slices"
+	"strconv"
+	"time"
+
+	"coffer/cipher"
+	"coffer/kms"
+	"coffer/kms/manager"
+)
+
+// Use counts what depends on a key.
+type Use struct {
+	KeyID      string   `json:"key_id"`
+	Instance   string   `json:"instance"`
+	KEKs       int64    `json:"keks"`
+	Objects    int64    `json:"objects"`
+	Uploads    int64    `json:"uploads"`
+	Buckets    []string `json:"bucket_defaults"` // whose default encryption names it
+	DefaultKey bool     `json:"service_default"` // the key of writes that name none
+}
+
+// needed reports whether anything that is stored depends on the key.
+func (u *Use) needed() bool { return u.KEKs+u.Objects+u.Uploads > 0 || len(u.Buckets) > 0 }
+
+// useOf counts, from the records themselves, what depends on a key.
+func (a *API) useOf(ctx context.Context, instance cipher.InstanceID, keyID string) (*Use, error) {
+	entries, err := a.o.Engine.Census(ctx)
+	if err != nil {
+		return nil, err
+	}
+	buckets, err := a.o.Engine.BucketsEncryptedBy(ctx, keyID)
+	if err != nil {
+		return nil, err
+	}
+	if buckets == nil {
+		buckets = []string{}
+	}
+	u := &Use{KeyID: keyID, Instance: instance.String(), Buckets: buckets, DefaultKey: a.defaultKey() == keyID}
+	for _, e := range entries {
+		if e.Instance == instance && e.KeyID == keyID {
+			u.KEKs, u.Objects, u.Uploads = u.KEKs+e.KEKs, u.Objects+e.Objects, u.Uploads+e.Uploads
+		}
+	}
+	return u, nil
+}
+
+// defaultKey is the key of writes that name none.
+func (a *API) defaultKey() string {
+	if s, _ := a.keys.Config(); s.DefaultKeyID != "" {
+		return s.DefaultKeyID
+	}
+	return manager.FallbackKeyID
+}
+
+// deletion is what a request to delete a key asks for.
+type deletion struct {
+	KeyID     string `json:"key_id"`
+	Days      *int64 `json:"pending_window_in_days"`
+	Immediate bool   `json:"force_immediate"` // destroy it now, if nothing needs it
+	Force     bool   `json:"force"`           // destroy it now, whatever needs it
+	Confirm   string `json:"confirm_key_id"`
+}
+
+const (
+	day               = 24 * time.Hour
+	defaultWindowDays = 30
+)
+
+func (c *call) deletion() (d deletion, err error) {
+	if err := c.decodeOptional(&d, true); err != nil {
+		return d, err
+	}
+	if d.KeyID == "" {
+		if d.KeyID, err = c.wantQueryKey(); err != nil {
+			return d, err
+		}
+	}
+	c.keyID = d.KeyID
+	for _, name := range []string{"force_immediate", "force"} {
+		if v := c.Query.Get(name); v != "" && v != "false" || c.Query.Has("confirm_key_id") {
+			return d, invalid("force, force_immediate and confirm_key_id are taken from a JSON body only.")
+		}
+	}
+	for _, name := range []string{"pending_window_in_days", "pendingWindowDays", "days"} {
+		if d.Days == nil && c.Query.Has(name) {
+			n, err := strconv.ParseInt(c.Query.Get(name), 10, 32)
+			if err != nil {
+				return d, invalid("%s is no number of days.", name)
+			}
+			d.Days = &n
+		}
+	}
+	if (d.Force || d.Immediate) && d.Confirm != d.KeyID {
+		return d, invalid("To destroy a key at once, confirm_key_id must repeat its id.")
+	}
+	return d, nil
+}
+
+// window is the waiting time.
+func (d *deletion) window() (time.Duration, error) {
+	days := int64(defaultWindowDays)
+	if d.Days != nil {
+		days = *d.Days
+	}
+	if days < int64(kms.MinDeletionWindow/day) || days > int64(kms.MaxDeletionWindow/day) {
+		return 0, invalid("The waiting time is 7 to 30 days.")
+	}
+	return time.Duration(days) * day, nil
+}
+
+// deletedKey is the answer to a deletion; Receipt is there when the key was destroyed.
+type deletedKey struct {
+	Success      bool     `json:"success"`
+	Message      string   `json:"message"`
+	KeyID        string   `json:"key_id"`
+	DeletionDate *string  `json:"deletion_date"`
+	Impact       *Use     `json:"impact"`
+	Receipt      *receipt `json:"receipt,omitempty"`
+}
+
+// receipt tells what a destroyed key took with it.
+type receipt struct {
+	Use
+	DestroyedAt string `json:"destroyed_at"`
+	RequestedBy string `json:"requested_by"`
+	RequestID   string `json:"request_id"`
+}
+
+// deleteKey lets a key that nothing needs wait for its deletion, or destroys it.
+func (a *API) deleteKey(ctx context.Context, c *call) (any, error) {
+	d, err := c.deletion()
+	if err != nil {
+		return nil, err
+	}
+	window, err := d.window()
+	if err != nil {
+		return nil, err
+	}
+	instance := a.keys.Status().Instance
+	k, err := a.describe(ctx, instance, d.KeyID)
+	if err != nil {
+		return nil, err
+	}
+	use, err := a.useOf(ctx, instance, d.KeyID)
+	if err != nil {
+		return nil, err
+	}
+	switch {
+	case use.needed() && !d.Force:
+		return nil, inUse(use)
+	case d.Force:
+		return a.destroyKey(ctx, c, instance, use)
+	case d.Immediate:
+		if use, err = a.retire(ctx, instance, k); err != nil {
+			return nil, err
+		}
+		return a.destroyKey(ctx, c, instance, use)
+	}
+	err = a.keys.Do(ctx, instance, func(ctx context.Context, s manager.Service) error {
+		k, err = kms.ScheduleDeletion(ctx, s, d.KeyID, window)
+		return err
+	})
+	if err != nil {
+		return nil, err
+	}
+	return deletedKey{Success: true, Message: "Deletion scheduled.", KeyID: d.KeyID, DeletionDate: new(timeText(k.DeleteAfter)), Impact: use}, nil
+}
+
+func inUse(use *Use) error {
+	return &Error{Status: http.StatusConflict, Code: "KeyInUse", Message: "The key is in use.", Use: use,
+		Description: "Its destruction makes what is counted unreadable for good. Rewrap or move it first, or send force and confirm_key_id."}
+}
+
+func (a *API) describe(ctx context.Context, instance cipher.InstanceID, keyID string) (k kms.KeyInfo, err error) {
+	err = a.keys.Do(ctx, instance, func(ctx context.Context, s manager.Service) error {
+		k, err = s.DescribeKey(ctx, keyID)
+		return err
+	})
+	return k, err
+}
+
+// retire takes a key out of use and counts again: nothing new can come to need it after that. If something has meanwhile,
+// the key is given back its state.
+func (a *API) retire(ctx context.Context, instance cipher.InstanceID, k kms.KeyInfo) (use *Use, err error) {
+	disable := k.State == kms.StateEnabled
+	if disable {
+		err = a.keys.Do(ctx, instance, func(ctx context.Context, s manager.Service) error {
+			_, err := kms.DisableKey(ctx, s, k.ID)
+			return err
+		})
+		if err != nil {
+			return nil, err
+		}
+	}
+	use, err = a.useOf(ctx, instance, k.ID)
+	if err == nil && use.needed() {
+		err = inUse(use)
+	}
+	if err != nil && disable {
+		err = errors.Join(err, a.keys.Do(ctx, instance, func(ctx context.Context, s manager.Service) error {
+			_, err := kms.EnableKey(ctx, s, k.ID)
+			return err
+		}))
+	}
+	return use, err
+}
+
+// destroyKey destroys a key, wipes what is kept of its KEKs, and answers with a receipt.
+func (a *API) destroyKey(ctx context.Context, c *call, instance cipher.InstanceID, use *Use) (any, error) {
+	if err := a.keys.DestroyKey(ctx, instance, use.KeyID); err != nil {
+		return nil, err
+	}
+	a.keys.ClearCache(use.needed())
+	at := timeText(a.o.Now())
+	slices.Sort(use.Buckets)
+	return deletedKey{
+		Success: true, Message: "Key destroyed.", KeyID: use.KeyID, DeletionDate: &at, Impact: use,
+		Receipt: &receipt{Use: *use, DestroyedAt: at, RequestedBy: c.Caller.AccessKey, RequestID: c.Caller.RequestID},
+	}, nil
+}
