@@ -15,7 +15,7 @@ import (
 func (s *Server) authenticate(c *call) error {
 	ver, err := s.verifier.Begin(&sigv4.Request{
 		Method: c.method, RawPath: c.rawPath, RawQuery: c.rawQuery, Host: c.host, Header: c.header,
-		NoBody: c.body.none(), AnyRegion: c.route.anyRegion,
+		NoBody: c.body.none(), AnyRegion: c.route.anyRegion, EmptyRegion: c.route.admin,
 	})
 	if err != nil {
 		return err

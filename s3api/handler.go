@@ -161,6 +161,9 @@ func (s *Server) takeSlot(ctx context.Context) error {
 func (s *Server) freeSlot() { <-s.slots }
 
 func (s *Server) checkAndHandle(ctx context.Context, c *call) error {
+	if c.route.admin {
+		return c.route.handle(s, ctx, c)
+	}
 	if reservedName(c.bucket) {
 		return s3err.New(s3err.InvalidBucketName).With("BucketName", c.bucket)
 	}
@@ -183,6 +186,10 @@ func (s *Server) checkAndHandle(ctx context.Context, c *call) error {
 func (s *Server) fail(c *call, err error) {
 	e := answerOf(err, c)
 	c.code, c.cause = e.Code, err
+	if c.route != nil && c.route.admin {
+		s.failAdmin(c, e)
+		return
+	}
 	c.resp.ResetBody()
 	if e.Code == s3err.KMSUnavailable {
 		c.set("Retry-After", "1")

@@ -19,6 +19,8 @@ type Options struct {
 	Store   *object.Store
 	Secrets sigv4.SecretFunc // secret of an access key
 
+	Admin Admin // serves the administration; nil: NotImplemented
+
 	Region     string   // the one region served; default us-east-1
 	Domains    []string // host names under which <bucket>.<domain> is virtual-host style; "localhost" always is
 	Owner      Owner    // owner of every bucket and object

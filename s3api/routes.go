@@ -31,6 +31,7 @@ type route struct {
 	transfers bool      // object data of any length moves: no deadline for the whole
 	anyRegion bool      // clients ask it to find out the region
 	open      bool      // no signature wanted
+	admin     bool      // of the administration: answers are JSON, a scope may have no region
 	sse       sseFields // fields of server-side encryption that the operation takes
 }
 
@@ -122,6 +123,9 @@ var subResources = []string{
 // only an authentic request gets to see.
 func findRoute(c *call) *route {
 	if r := healthRoute(c); r != nil {
+		return r
+	}
+	if r := adminRoute(c); r != nil {
 		return r
 	}
 	found := false

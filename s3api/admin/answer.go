@@ -65,6 +65,11 @@ func (a *API) render(c *call, doc any, err error) (Response, string) {
 	}
 }
 
+// Refusal is the answer to a request that did not get as far as an API.
+func Refusal(status int, code, message string) Response {
+	return Response{Status: status, ContentType: "application/json", Body: document(errorDoc{Code: code, Message: message})}
+}
+
 // document encodes what has an encoding: the documents of this package.
 func document(doc any) []byte {
 	var b bytes.Buffer

@@ -1,0 +1,86 @@
+package s3api
+
+import (
+	"context"
+	"io"
+	"net/url"
+	"strconv"
+
+	"coffer/s3api/admin"
+	"coffer/s3api/s3err"
+)
+
+// Admin serves the routes below /rustfs/admin/, /minio/admin/ and /minio/kms/, as *admin.API does.
+type Admin interface {
+	// Serve answers a request whose signature and body are proven.
+	Serve(ctx context.Context, r *admin.Request) admin.Response
+	// Deny answers one whose signature was refused; its body was not looked at.
+	Deny(ctx context.Context, r *admin.Request, reason string) admin.Response
+}
+
+// adminRoute gives the route of the administration; nil for the S3 API. There is no deadline for the whole: rewrapping a
+// bucket takes as long as it takes, and ends with the client's connection at the latest when the server stops.
+func adminRoute(c *call) *route {
+	if !admin.Reserved(c.rawPath) || c.bucket != "rustfs" && c.bucket != "minio" {
+		return nil
+	}
+	return &route{op: "Admin", admin: true, body: true, transfers: true, handle: (*Server).serveAdmin}
+}
+
+// serveAdmin reads the body to its end, which proves it, and hands the request on.
+func (s *Server) serveAdmin(ctx context.Context, c *call) error {
+	if s.opts.Admin == nil {
+		return s3err.New(s3err.NotImplemented)
+	}
+	if c.ver.Payload.Chunked() {
+		return s3err.Newf(s3err.InvalidRequest, "The body of an administration request is sent as it is, not aws-chunked.")
+	}
+	if c.body.length > admin.MaxBody {
+		return s3err.New(s3err.EntityTooLarge)
+	}
+	body, err := io.ReadAll(io.LimitReader(c.rawBody(), admin.MaxBody+1))
+	switch {
+	case err != nil:
+		return err
+	case len(body) > admin.MaxBody:
+		return s3err.New(s3err.EntityTooLarge)
+	}
+	c.adminAnswer(s.opts.Admin.Serve(ctx, c.adminRequest(body)))
+	return nil
+}
+
+// adminRequest is the request as package admin sees it. Who asks is told only when it is proven.
+func (c *call) adminRequest(body []byte) *admin.Request {
+	r := &admin.Request{Method: c.method, Path: c.rawPath, Query: url.Values{}, Body: body, Caller: admin.Caller{
+		Remote: c.remote, UserAgent: c.get("user-agent"), RequestID: c.id,
+	}}
+	for _, p := range c.query {
+		r.Query.Add(p.Name, p.Value)
+	}
+	if c.ver != nil && c.ver.Proven() {
+		r.Caller.AccessKey = c.ver.AccessKey
+	}
+	return r
+}
+
+func (c *call) adminAnswer(r admin.Response) {
+	c.resp.ResetBody()
+	c.resp.SetStatusCode(r.Status)
+	if r.RetryAfter > 0 {
+		c.set("Retry-After", strconv.Itoa(r.RetryAfter))
+	}
+	if r.ContentType != "" {
+		c.resp.Header.SetContentType(r.ContentType)
+	}
+	c.resp.SetBodyRaw(r.Body)
+}
+
+// failAdmin answers an error of the administration as JSON. Whatever is wrong with a signature is AccessDenied.
+func (s *Server) failAdmin(c *call, e *s3err.Error) {
+	refused := c.ver == nil || !c.ver.Proven() || e.Code == s3err.XAmzContentSHA256Mismatch
+	if refused && e.Status() < 500 && s.opts.Admin != nil {
+		c.adminAnswer(s.opts.Admin.Deny(s.base, c.adminRequest(nil), string(e.Code)+": "+e.Message))
+		return
+	}
+	c.adminAnswer(admin.Refusal(e.Status(), string(e.Code), e.Message))
+}
