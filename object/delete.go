@@ -2,6 +2,7 @@ package object
 
 import (
 	"context"
+	"errors"
 
 	"golang.org/x/sync/errgroup"
 
@@ -17,7 +18,7 @@ func (s *Store) Delete(ctx context.Context, req DeleteRequest) error {
 }
 
 func (s *Store) delete(ctx context.Context, req *DeleteRequest) error {
-	if err := ValidateKey(req.Key); err != nil {
+	if err := errors.Join(ValidateKey(req.Key), validateVersionID(req.VersionID)); err != nil {
 		return err
 	}
 	if err := s.space.admitRemoval(ctx); err != nil {

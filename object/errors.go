@@ -107,7 +107,7 @@ func KindOf(err error) Kind {
 	if e, ok := errors.AsType[*Error](err); ok {
 		return e.Kind
 	}
-	return KindInternal
+	return faultKind(err)
 }
 
 // fault is an error on its way out: a kind and a cause, before the operation and its resource are known.

@@ -2,6 +2,7 @@ package object
 
 import (
 	"context"
+	"errors"
 
 	"coffer/cipher"
 	"coffer/metastore"
@@ -97,7 +98,7 @@ func (s *Store) openKeys(ctx context.Context, bucket cipher.BucketID, rec *recor
 
 // find reads a version's record.
 func (s *Store) find(ctx context.Context, bucket, key, versionID string) (*record, cipher.BucketID, error) {
-	if err := ValidateKey(key); err != nil {
+	if err := errors.Join(ValidateKey(key), validateVersionID(versionID)); err != nil {
 		return nil, cipher.BucketID{}, err
 	}
 	var r *record
@@ -120,6 +121,17 @@ func (s *Store) find(ctx context.Context, bucket, key, versionID string) (*recor
 		return nil, id, errKind(KindNoSuchKey)
 	}
 	return r, id, nil
+}
+
+// validateVersionID refuses what no version id looks like.
+func validateVersionID(id string) error {
+	if id == "" || id == NullVersion {
+		return nil
+	}
+	if _, err := cipher.ParseVersionID(id); err != nil {
+		return errKindf(KindInvalidArgument, "invalid version id")
+	}
+	return nil
 }
 
 // findPinned is find with the body pinned; the caller calls unpin once.

@@ -14,7 +14,8 @@ const recordFormat = 1
 
 // Sizes of the layout; LAYOUT.md says why.
 const (
-	maxRecordBytes    = 16 << 10 // encoded record
+	maxRecordBytes    = 32 << 10 // encoded record
+	maxUploadBytes    = 20 << 10 // encoded upload, so that its record has room for extents and parts
 	maxPageBytes      = 32 << 10 // encoded page
 	maxInlineExtents  = 64       // in a record; more go to pages
 	maxInlineParts    = 64

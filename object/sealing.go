@@ -139,7 +139,11 @@ func sealedContext(client []byte, bucket, key string) ([]byte, error) {
 		return nil, err
 	}
 	entries["bucket"], entries["key"] = bucket, key
-	return json.Marshal(entries)
+	sealed, err := json.Marshal(entries)
+	if err == nil && len(sealed) > cipher.MaxContext {
+		err = errKindf(KindInvalidArgument, "encryption context: too long together with the key")
+	}
+	return sealed, err
 }
 
 // keyring seals and opens the DataKeys of objects.

@@ -235,6 +235,31 @@ func TestBucketEncryption(t *testing.T) {
 	}
 }
 
+func TestLongContexts(t *testing.T) {
+	t.Parallel()
+	_, s, _ := openSealed(t)
+	long := object.Sealing{Mode: object.ModeSSEKMS, KeyID: "app", Context: []byte(`{"a":"` + strings.Repeat("x", object.MaxClientContext-8) + `"}`)}
+	body := data(50_000, 8)
+	putSealed(t, s, "bucket", "key", body, long)
+	id := begin(t, s, object.UploadRequest{Bucket: "bucket", Key: "upload", Sealing: long})
+	p, err := s.PutPart(context.Background(), object.PartRequest{Bucket: "bucket", Key: "upload", UploadID: id, Number: 1,
+		Body: bytes.NewReader(body), Size: int64(len(body))})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, err := s.CompleteUpload(context.Background(), object.CompleteRequest{Bucket: "bucket", Key: "upload", UploadID: id, Size: -1,
+		Parts: []object.CompletedPart{{Number: 1, ETag: p.ETag}}}); err != nil {
+		t.Fatal(err)
+	}
+	for _, key := range []string{"key", "upload"} {
+		if got := read(t, s, object.GetRequest{Bucket: "bucket", Key: key}); !bytes.Equal(got, body) {
+			t.Errorf("%s differs", key)
+		}
+	}
+	_, err = s.Put(context.Background(), object.PutRequest{Bucket: "bucket", Key: strings.Repeat("\x01", 1024), Body: bytes.NewReader(nil), Sealing: long})
+	wantKind(t, err, object.KindInvalidArgument)
+}
+
 func TestValidateContext(t *testing.T) {
 	for text, ok := range map[string]bool{
 		``: true, `{}`: true, `{"a":"1"}`: true, ` {"a" : "1", "b":"ü"} `: true,
@@ -242,7 +267,7 @@ func TestValidateContext(t *testing.T) {
 		`{"bucket":"x"}`: false, `{"key":"x"}`: false, `[]`: false, `"a"`: false, `{"a":"1"`: false, `{"a":"1"} x`: false, `{"a":null}`: false,
 		`{"a":"` + strings.Repeat("x", 8<<10) + `"}`: false, "{\"a\":\"\xff\"}": false, `{"a"}`: false, `{"a":"1",}`: false,
 	} {
-		if err := object.ValidateContext([]byte(text)); (err == nil) != ok {
+		if err := object.ValidateContext([]byte(text)); (err == nil) != ok || err != nil && object.KindOf(err) != object.KindInvalidArgument {
 			t.Errorf("%.40q: %v", text, err)
 		}
 	}

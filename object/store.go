@@ -175,6 +175,7 @@ func kindOfCause(err error) Kind {
 		{kms.Unavailable, KindUnavailable},
 		{kms.Throttled, KindUnavailable},
 		{kms.Denied, KindKeyDenied},
+		{kms.Invalid, KindInvalidArgument},
 		{kms.NotFound, KindKeyNotFound},
 		{kms.Disabled, KindKeyDisabled},
 		{kms.InvalidState, KindKeyDisabled},

@@ -49,6 +49,10 @@ func (s *Store) createUpload(ctx context.Context, req *UploadRequest) (*uploadRe
 	}
 	key.Wipe()
 	u.Key = sealed
+	value := encode(u)
+	if len(value) > maxUploadBytes {
+		return nil, id, errKindf(KindMetadataTooLarge, "upload of %d bytes, at most %d", len(value), maxUploadBytes)
+	}
 	err = s.opts.Meta.Update(ctx, func(tx *metastore.Tx) error {
 		now, err := bucketForUpdate(tx, req.Bucket)
 		if err != nil {
@@ -57,7 +61,7 @@ func (s *Store) createUpload(ctx context.Context, req *UploadRequest) (*uploadRe
 		if now.ID != b.ID {
 			return errKind(KindNoSuchBucket)
 		}
-		return tx.Put(uploadKey(b.ID, req.Key, id), encode(u))
+		return tx.Put(uploadKey(b.ID, req.Key, id), value)
 	})
 	return u, id, err
 }
