@@ -54,7 +54,7 @@ func (s *Server) copyObject(ctx context.Context, c *call) error {
 	}
 	info, err := s.store.Copy(ctx, req)
 	if err != nil {
-		return copyError(err)
+		return err
 	}
 	c.setCopySourceVersion(req.SourceVersionID)
 	c.setEncryption(info.Encryption)
@@ -137,14 +137,6 @@ func (c *call) setCopySourceVersion(id string) {
 	}
 }
 
-// copyError makes a failed condition on a copy's source what it is in S3: PreconditionFailed, whichever it was.
-func copyError(err error) error {
-	if object.KindOf(err) == object.KindNotModified {
-		return s3err.Wrap(s3err.PreconditionFailed, err)
-	}
-	return err
-}
-
 // partCopyError is partKeyError for what is about the upload, which an error names as it names the source. Where both are
 // one it is taken to be about the source.
 func partCopyError(err error, c *call, src copySource) error {
@@ -175,7 +167,7 @@ func (s *Server) uploadPartCopy(ctx context.Context, c *call) error {
 		SourceCustomer: c.source.Customer, Customer: c.sealing.Customer,
 	})
 	if err != nil {
-		return copyError(partCopyError(err, c, src))
+		return partCopyError(err, c, src)
 	}
 	c.setCopySourceVersion(src.versionID)
 	c.setEncryption(info.Encryption)

@@ -3,16 +3,12 @@ package s3api
 import (
 	"context"
 	"errors"
-	"io"
 	"strconv"
 	"strings"
 
 	"coffer/object"
 	"coffer/s3api/s3err"
 )
-
-// errUnexpectedEOF is how fasthttp reports a client that went away within a request.
-var errUnexpectedEOF = io.ErrUnexpectedEOF
 
 // codeOf is the one translation of the engine's kinds.
 func codeOf(k object.Kind) (s3err.Code, bool) {

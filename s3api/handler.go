@@ -5,6 +5,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io"
 	"log/slog"
 	"net"
 	"runtime/debug"
@@ -131,13 +132,14 @@ func (s *Server) dispatch(ctx context.Context, c *call) error {
 	if err := s.takeSlot(ctx); err != nil {
 		return err
 	}
-	err := s.checkAndHandle(ctx, c)
-	if c.stream != nil {
-		c.stream.onClose(s.freeSlot)
-	} else {
-		s.freeSlot()
-	}
-	return err
+	defer func() { // after a panic too
+		if c.stream != nil {
+			c.stream.onClose(s.freeSlot)
+		} else {
+			s.freeSlot()
+		}
+	}()
+	return s.checkAndHandle(ctx, c)
 }
 
 func (s *Server) takeSlot(ctx context.Context) error {
@@ -236,7 +238,7 @@ func brokenRequest(err error) error {
 		return s3err.New(s3err.RequestHeaderSectionTooLarge)
 	case errors.As(err, &timeout) && timeout.Timeout():
 		return s3err.New(s3err.RequestTimeout)
-	case errors.Is(err, errUnexpectedEOF):
+	case errors.Is(err, io.ErrUnexpectedEOF): // how fasthttp reports a client that went away
 		return s3err.New(s3err.IncompleteBody)
 	default:
 		return s3err.New(s3err.BadRequest)

@@ -63,7 +63,7 @@ func (s *Server) uploadPart(ctx context.Context, c *call) error {
 	}
 	info, err := s.store.PutPart(ctx, object.PartRequest{
 		Bucket: c.bucket, Key: c.key, UploadID: c.param("uploadId"), Number: number,
-		Body: body, Size: body.size, Digests: digests, Customer: c.sealing.Customer,
+		Body: body, Size: body.size, Digests: digests, Customer: c.sealing.Customer, Unproven: !c.ver.Proven(),
 	})
 	if err != nil {
 		return partKeyError(err)

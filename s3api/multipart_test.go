@@ -193,7 +193,7 @@ func TestCopies(t *testing.T) {
 		{"replace", "/bucket/3", h{"x-amz-copy-source": "bucket/" + escape(source), "x-amz-metadata-directive": "REPLACE", "x-amz-meta-a": "3"}, 200, "", "3", "binary/octet-stream"},
 		{"other bucket", "/other/4", h{"x-amz-copy-source": "bucket/" + escape(source)}, 200, "", "1", "text/plain"},
 		{"version", "/other/5", h{"x-amz-copy-source": "bucket/" + escape(source) + "?versionId=null"}, 200, "", "1", "text/plain"},
-		{"no version", "/other/6", h{"x-amz-copy-source": "bucket/" + escape(source) + "?versionId=none"}, 404, "NoSuchVersion", "", ""},
+		{"no version", "/other/6", h{"x-amz-copy-source": "bucket/" + escape(source) + "?versionId=0123456789abcdef0123456789abcdef"}, 404, "NoSuchVersion", "", ""},
 		{"directive", "/bucket/7", h{"x-amz-copy-source": "bucket/" + escape(source), "x-amz-metadata-directive": "MERGE"}, 400, "InvalidArgument", "", ""},
 		{"algorithm", "/bucket/8", h{"x-amz-copy-source": "bucket/" + escape(source), "x-amz-checksum-algorithm": "SHA256"}, 200, "", "1", "text/plain"},
 		{"no algorithm", "/bucket/9", h{"x-amz-copy-source": "bucket/" + escape(source), "x-amz-checksum-algorithm": "MD4"}, 400, "InvalidRequest", "", ""},

@@ -21,7 +21,7 @@ func (s *Server) putObject(ctx context.Context, c *call) error {
 	}
 	info, err := s.store.Put(ctx, object.PutRequest{
 		Bucket: c.bucket, Key: c.key, Body: body, Size: body.size, Meta: meta, Digests: digests, If: c.writeConditions(),
-		Sealing: c.sealing,
+		Sealing: c.sealing, Unproven: !c.ver.Proven(),
 	})
 	if err != nil {
 		return err
@@ -110,8 +110,8 @@ func (c *call) setSelection(req *object.GetRequest, sel *object.Selection) {
 	if req.PartNumber != 0 && info.Parts != 0 {
 		c.set("x-amz-mp-parts-count", strconv.Itoa(info.Parts))
 	}
-	if c.get("x-amz-checksum-mode") == "ENABLED" && !sel.Partial {
-		c.setChecksum(&info.Checksum)
+	if c.get("x-amz-checksum-mode") == "ENABLED" {
+		c.setChecksum(&sel.Checksum)
 	}
 	c.resp.SetStatusCode(200)
 	if sel.Partial {
