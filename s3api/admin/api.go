@@ -8,7 +8,6 @@ import (
 	"sync/atomic"
 	"time"
 
-	"coffer/cipher"
 	"coffer/internal/secret"
 	"coffer/kms"
 	"coffer/kms/manager"
@@ -155,7 +154,7 @@ type call struct {
 	door     door
 	segment  string // what {…} of the route's path stands for
 	keyID    string // that the request is about, as far as it is known
-	instance cipher.InstanceID
+	instance kms.InstanceID
 }
 
 // Serve answers a request.

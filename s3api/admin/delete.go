@@ -8,7 +8,6 @@ import (
 	"strconv"
 	"time"
 
-	"coffer/cipher"
 	"coffer/kms"
 	"coffer/kms/manager"
 )
@@ -28,7 +27,7 @@ type Use struct {
 func (u *Use) needed() bool { return u.KEKs+u.Objects+u.Uploads > 0 || len(u.Buckets) > 0 }
 
 // useOf counts, from the records themselves, what depends on a key.
-func (a *API) useOf(ctx context.Context, instance cipher.InstanceID, keyID string) (*Use, error) {
+func (a *API) useOf(ctx context.Context, instance kms.InstanceID, keyID string) (*Use, error) {
 	entries, err := a.o.Engine.Census(ctx)
 	if err != nil {
 		return nil, err
@@ -176,7 +175,7 @@ func inUse(use *Use) error {
 		Description: "Its destruction makes what is counted unreadable for good. Rewrap or move it first, or send force and confirm_key_id."}
 }
 
-func (a *API) describe(ctx context.Context, instance cipher.InstanceID, keyID string) (k kms.KeyInfo, err error) {
+func (a *API) describe(ctx context.Context, instance kms.InstanceID, keyID string) (k kms.KeyInfo, err error) {
 	err = a.keys.Do(ctx, instance, func(ctx context.Context, s manager.Service) error {
 		k, err = s.DescribeKey(ctx, keyID)
 		return err
@@ -186,7 +185,7 @@ func (a *API) describe(ctx context.Context, instance cipher.InstanceID, keyID st
 
 // retire takes a key out of use and counts again: nothing new can come to need it after that. If something has meanwhile,
 // the key is given back its state.
-func (a *API) retire(ctx context.Context, instance cipher.InstanceID, k kms.KeyInfo) (use *Use, err error) {
+func (a *API) retire(ctx context.Context, instance kms.InstanceID, k kms.KeyInfo) (use *Use, err error) {
 	disable := k.State == kms.StateEnabled
 	if disable {
 		err = a.keys.Do(ctx, instance, func(ctx context.Context, s manager.Service) error {
@@ -211,7 +210,7 @@ func (a *API) retire(ctx context.Context, instance cipher.InstanceID, k kms.KeyI
 }
 
 // destroyKey destroys a key, wipes what is kept of its KEKs, and answers with a receipt.
-func (a *API) destroyKey(ctx context.Context, c *call, instance cipher.InstanceID, use *Use) (any, error) {
+func (a *API) destroyKey(ctx context.Context, c *call, instance kms.InstanceID, use *Use) (any, error) {
 	if err := a.keys.DestroyKey(ctx, instance, use.KeyID); err != nil {
 		return nil, err
 	}

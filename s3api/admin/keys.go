@@ -7,14 +7,13 @@ import (
 	"fmt"
 	"net/http"
 
-	"coffer/cipher"
 	"coffer/kms"
 	"coffer/kms/manager"
 )
 
 // do calls the serving backend.
 func (a *API) do(ctx context.Context, fn func(ctx context.Context, s manager.Service) error) error {
-	return a.keys.Do(ctx, cipher.InstanceID{}, fn)
+	return a.keys.Do(ctx, kms.InstanceID{}, fn)
 }
 
 // about calls the serving backend for what is known of a key.

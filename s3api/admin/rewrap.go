@@ -7,7 +7,6 @@ import (
 	"errors"
 	"net/http"
 
-	"coffer/cipher"
 	"coffer/kms"
 	"coffer/kms/manager"
 	"coffer/object"
@@ -61,7 +60,7 @@ func (a *API) rewrap(ctx context.Context, c *call) (any, error) {
 // rewrapAnywhere gives the first success, else the error of the backend that serves.
 func (a *API) rewrapAnywhere(ctx context.Context, w kms.Wrapped, sealed []byte) (kms.Wrapped, error) {
 	s := a.keys.Status()
-	ids := []cipher.InstanceID{{}}
+	ids := []kms.InstanceID{{}}
 	for _, in := range s.Instances {
 		if !in.Serving && in.Open {
 			ids = append(ids, in.ID)
@@ -184,7 +183,7 @@ func (a *API) census(ctx context.Context, c *call) (any, error) {
 	if err != nil {
 		return nil, err
 	}
-	known := map[cipher.InstanceID]manager.InstanceStatus{}
+	known := map[kms.InstanceID]manager.InstanceStatus{}
 	for _, in := range a.keys.Status().Instances {
 		known[in.ID] = in
 	}
