@@ -63,7 +63,7 @@ func build(ctx context.Context, cfg *config.Config, log *slog.Logger) (_ *house,
 	if err != nil {
 		return nil, err
 	}
-	keys, err := h.openKeys(ctx, keyring)
+	keys, err := h.openKeys(ctx, cfg.KMS, keyring)
 	if err != nil {
 		return nil, err
 	}
@@ -72,7 +72,7 @@ func build(ctx context.Context, cfg *config.Config, log *slog.Logger) (_ *house,
 		return nil, err
 	}
 	h.store.Store(store)
-	h.server, err = newServer(cfg.Server, store, h.home.Root, log)
+	h.server, err = newServer(cfg.Server, store, h.home.Root, readiness(cfg.KMS, keys), log)
 	return h, err
 }
 
@@ -146,14 +146,16 @@ func (h *house) openStore(ctx context.Context, keys object.KeyService, chunks ch
 	return store, nil
 }
 
-func newServer(cfg config.Server, store *object.Store, root home.Credentials, log *slog.Logger) (*s3api.Server, error) {
+func newServer(cfg config.Server, store *object.Store, root home.Credentials, ready func() error, log *slog.Logger) (*s3api.Server, error) {
 	secret := sigv4.NewSecret(string(root.Password.Expose()))
 	return s3api.New(s3api.Options{
 		Store:       store,
 		Secrets:     func(accessKey string) (sigv4.Secret, bool) { return secret, accessKey == root.User },
 		Region:      cfg.Region,
 		Domains:     cfg.Domains,
+		Ready:       ready,
 		TLSCertFile: cfg.TLSCert, TLSKeyFile: cfg.TLSKey,
-		Logger: log,
+		TrustedProxies: cfg.TrustedProxies,
+		Logger:         log,
 	})
 }

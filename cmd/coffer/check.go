@@ -12,6 +12,7 @@ import (
 type checkCommand struct {
 	config.PlaceFlags
 	config.ServerFlags
+	config.KMSFlags
 	config.UnlockFlags
 }
 
@@ -31,6 +32,9 @@ func (checkCommand) Run(kctx *kong.Context, std streams) error {
 	}
 	if err := w.Flush(); err != nil {
 		return err
+	}
+	for _, notice := range notices(cfg) {
+		fmt.Fprintf(std.out, "Note: %s.\n", notice)
 	}
 	_, err = fmt.Fprintln(std.out, "The configuration has no faults.")
 	return err

@@ -18,7 +18,10 @@ import (
 
 // s3Main is a small S3 client for the scripts:
 //
-//	s3 METHOD PATH [BODY]     one request; prints the status and the answer
+//	s3 METHOD PATH [BODY [FIELD…]]
+//	                          one request with header fields, each “Name: value”;
+//	                          prints the status, what the answer says of its
+//	                          encryption, and the answer
 //	s3 slow-put PATH SENT GO  begins to put 1 MiB, makes the file SENT when half
 //	                          of it is on its way, and sends the rest when there
 //	                          is a file GO
@@ -48,6 +51,11 @@ func s3(args []string) error {
 		return err
 	}
 	req.ContentLength = size
+	for _, field := range args[min(3, len(args)):] {
+		if name, value, ok := strings.Cut(field, ": "); ok {
+			req.Header.Set(name, value)
+		}
+	}
 	if err := sign(req); err != nil {
 		return err
 	}
@@ -57,6 +65,11 @@ func s3(args []string) error {
 	}
 	defer resp.Body.Close()
 	fmt.Println(resp.StatusCode)
+	for _, name := range []string{"X-Amz-Server-Side-Encryption", "X-Amz-Server-Side-Encryption-Aws-Kms-Key-Id"} {
+		if value := resp.Header.Get(name); value != "" {
+			fmt.Printf("%s: %s\n", name, value)
+		}
+	}
 	_, err = io.Copy(os.Stdout, resp.Body)
 	return err
 }

@@ -5,25 +5,29 @@ import (
 	"errors"
 
 	"coffer/cipher"
+	"coffer/internal/config"
 	"coffer/kms"
 	"coffer/kms/local"
 	"coffer/kms/manager"
 	"coffer/kms/static"
+	"coffer/kms/vault"
 	"coffer/object"
 )
 
 // errNotOpen is the answer before the store is open: nothing is removed then.
 var errNotOpen = errors.New("the store is not open yet")
 
-// openKeys opens the key services: the built-in keyring, and the KMS that was
-// configured.
-func (h *house) openKeys(ctx context.Context, keyring *local.Keyring) (*manager.Manager, error) {
+// openKeys opens the key services: the built-in keyring, and the backend that
+// was configured.
+func (h *house) openKeys(ctx context.Context, cfg config.KMS, keyring *local.Keyring) (*manager.Manager, error) {
 	sealing := h.home.Key.Derive(cipher.LabelConfig)
 	defer sealing.Wipe()
 	keys, err := manager.New(ctx, manager.Options{
 		Builtin: keyring, BuiltinKeyID: object.DefaultKeyID, Factories: h.factories(),
 		Store: manager.File{FS: h.home.Config}, Box: cipher.NewBox(sealing),
 		References: h.references, KeyReferences: h.keyReferences, Logger: h.log,
+		Given: givenBackend(cfg), NoStandIn: cfg.NoStandIn, SSES3OnKMS: cfg.ForSSES3,
+		RotateDue: cfg.RotateDue, ProbeInterval: cfg.ProbeInterval,
 	})
 	if err != nil {
 		return nil, err
@@ -39,6 +43,9 @@ func (h *house) factories() map[string]manager.Factory {
 			return local.OpenDirectory(ctx, local.DirectoryOptions{
 				Path: c.Local.KeyDir, MasterKey: c.Local.MasterKey.Expose(), Outside: []string{h.home.Places.Data},
 			})
+		},
+		manager.TypeVault: func(_ context.Context, c manager.Config, instance cipher.InstanceID) (manager.Service, error) {
+			return vault.Open(vaultOptions(c, instance, h.log))
 		},
 		manager.TypeStatic: func(_ context.Context, c manager.Config, _ cipher.InstanceID) (manager.Service, error) {
 			return static.Open(c.Static.Key.Expose())

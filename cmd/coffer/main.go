@@ -35,7 +35,7 @@ type cli struct {
 
 const description = `Encrypted object store with an S3 API.
 
-Every flag has an environment variable, shown beside it, and a line of the same name without dashes in the configuration file. A flag wins over a variable, a variable over the file. No flag takes a secret. Where HOME is not set, the configuration directory is /etc/coffer and the data directory /var/lib/coffer.`
+Every flag has an environment variable, shown beside it, and a line of the same name without dashes in the configuration file. A flag wins over a variable, a variable over the file. No flag takes a secret. Where HOME is not set, the configuration directory is /etc/coffer and the data directory /var/lib/coffer. Names that begin with kms- stand in the section kms of the file, without that beginning.`
 
 // streams are the standard streams of the process.
 type streams struct {
@@ -54,7 +54,7 @@ func run(args []string, std streams) int {
 		kong.Writers(std.out, std.err), kong.Exit(func(code int) { exited = code }), kong.Bind(std),
 		kong.ExplicitGroups([]kong.Group{
 			{Key: "places", Title: "Places:"}, {Key: "server", Title: "Server:"},
-			{Key: "unlock", Title: "Unlocking the store:"}, {Key: "new secret", Title: "The new secret:"},
+			{Key: "kms", Title: "Key backend:"}, {Key: "unlock", Title: "Unlocking the store:"}, {Key: "new secret", Title: "The new secret:"},
 		}))
 	if err != nil {
 		fmt.Fprintf(std.err, "coffer: %v\n", err)

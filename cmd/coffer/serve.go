@@ -20,6 +20,7 @@ import (
 type serveCommand struct {
 	config.PlaceFlags
 	config.ServerFlags
+	config.KMSFlags
 	config.UnlockFlags
 }
 
@@ -132,6 +133,12 @@ func announce(log *slog.Logger, cfg *config.Config, h *home.Home, addr net.Addr)
 	}
 	if exposed := h.Places.Exposed(); len(exposed) > 0 {
 		log.Warn("other users of this machine may read secrets; take the right away with chmod 600", "files", exposed)
+	}
+	if k := givenBackend(cfg.KMS); k != nil {
+		log.Info("the key backend is the one of the configuration, whatever the admin API has kept", "backend", k)
+	}
+	for _, notice := range notices(cfg) {
+		log.Warn("a setting is not taken as it was given", "what", notice)
 	}
 	if cfg.Server.TLSCert == "" && !cfg.Server.Local() {
 		log.Warn("serving without TLS on an address that other machines reach; objects and presigned URLs pass in the clear")

@@ -5,6 +5,7 @@ import (
 	"log/slog"
 	"math"
 	"net"
+	"net/netip"
 	"runtime/debug"
 	"strings"
 	"time"
@@ -21,6 +22,7 @@ type Config struct {
 	Metastore Metastore
 	Log       Log
 	Memory    Memory
+	KMS       KMS
 
 	// Settings tells what is in force and where it came from, in the order of
 	// the documentation.
@@ -35,6 +37,9 @@ type Server struct {
 	TLSCert      string   // path; "" serves without TLS
 	TLSKey       string
 	DrainTimeout time.Duration
+
+	// TrustedProxies may say by X-Forwarded-Proto that a client came over TLS.
+	TrustedProxies []netip.Prefix
 }
 
 // Local reports whether only this machine can reach the server.

@@ -15,17 +15,23 @@
 // mapping from names to values; names that do not exist, names given twice,
 // aliases and further documents are faults.
 //
+// The settings that begin with kms- describe the key backend. Their lines stand
+// in the section kms of the file without that beginning, and their variables
+// are read with the prefix RUSTFS_ too; some have further names, and some are
+// variables of MinIO. Those of other servers win over the file, and Coffer's own
+// win over them. Two that mean the same and differ are a fault.
+//
 // # Secrets
 //
 // No flag and no line of the file takes a secret. A secret comes from a
 // variable (COFFER_ROOT_PASSWORD), or from a file that a variable, a flag or a
 // line names (COFFER_ROOT_PASSWORD_FILE, --root-password-file,
-// root-password-file). Secrets are of type Secret, which prints as "[redacted]";
+// root-password-file). Secrets are of type secret.Value, which prints as "[redacted]";
 // no fault quotes one.
 //
 // # What it does not do
 //
-// It opens no store, makes no directory and writes nothing. It is the only
+// It opens no store, calls no key backend, makes no directory and writes nothing. It is the only
 // package that reads the environment.
 //
 // # Concurrency and ownership

@@ -12,6 +12,7 @@ type Source uint8
 const (
 	FromDefault Source = iota
 	FromFile
+	FromCompatible // a variable that another server has for the same
 	FromEnvironment
 	FromFlag
 )
@@ -22,6 +23,8 @@ type Origin struct {
 	Name   string // of the setting
 	File   string // of FromFile
 	Line   int    // of FromFile, from 1; 0 means the file as a whole
+
+	Variable string // where it is not the one of the setting's name
 }
 
 // String names the place as its reader knows it: --listen, COFFER_LISTEN, or
@@ -30,7 +33,10 @@ func (o Origin) String() string {
 	switch o.Source {
 	case FromFlag:
 		return "--" + o.Name
-	case FromEnvironment:
+	case FromEnvironment, FromCompatible:
+		if o.Variable != "" {
+			return o.Variable
+		}
 		return Variable(o.Name)
 	case FromFile:
 		where := o.File
@@ -47,11 +53,16 @@ func (o Origin) String() string {
 }
 
 // Variable gives the name of a setting's environment variable.
-func Variable(name string) string {
-	return variablePrefix + strings.ToUpper(strings.ReplaceAll(name, "-", "_"))
+func Variable(name string) string { return variable(variablePrefix, name) }
+
+func variable(prefix, name string) string {
+	return prefix + strings.ToUpper(strings.ReplaceAll(name, "-", "_"))
 }
 
-const variablePrefix = "COFFER_"
+const (
+	variablePrefix = "COFFER_"
+	rustfsPrefix   = "RUSTFS_" // of the settings of the section kms
+)
 
 // Fault is one thing that is wrong with the configuration.
 type Fault struct {

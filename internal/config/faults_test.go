@@ -73,7 +73,7 @@ func faultCases() []faultCase {
 
 func TestFaults(t *testing.T) {
 	t.Parallel()
-	for _, tc := range faultCases() {
+	for _, tc := range append(faultCases(), kmsFaultCases()...) {
 		t.Run(tc.name, func(t *testing.T) {
 			t.Parallel()
 			src := sources(t, tc.environ...)

@@ -38,11 +38,48 @@ func parseFile(path string, text []byte, known map[string]setting) (layer, Fault
 	for i := 0; i+1 < len(root.Content); i += 2 {
 		key, value := root.Content[i], root.Content[i+1]
 		at := Origin{Source: FromFile, File: path, Line: key.Line, Name: key.Value}
+		if key.Kind == yaml.ScalarNode && key.Value == kmsSection {
+			faults = append(faults, values.putSection(at, value, known)...)
+			continue
+		}
 		if err := values.putNode(at, key, value, known); err != nil {
 			faults.add(at, err)
 		}
 	}
 	return values, faults
+}
+
+// kmsSection is the section of the settings that begin with kmsPrefix.
+const kmsSection = "kms"
+
+// putSection adds the lines of the section kms, in which the names stand without
+// their prefix.
+func (l layer) putSection(at Origin, section *yaml.Node, known map[string]setting) Faults {
+	var faults Faults
+	if isNull(section) {
+		return nil
+	}
+	if section.Kind != yaml.MappingNode {
+		faults.addf(at, "must be a section of lines of the form “name: value”")
+		return faults
+	}
+	for i := 0; i+1 < len(section.Content); i += 2 {
+		key, value := section.Content[i], section.Content[i+1]
+		line := Origin{Source: FromFile, File: at.File, Line: key.Line, Name: kmsSection + "." + key.Value}
+		inside := &yaml.Node{Kind: key.Kind, Value: kmsPrefix + key.Value}
+		if err := l.putLine(line, inside, value, known); err != nil {
+			faults.add(line, err)
+		}
+	}
+	return faults
+}
+
+// putNode adds one line outside of sections.
+func (l layer) putNode(at Origin, key, value *yaml.Node, known map[string]setting) error {
+	if s, ok := known[key.Value]; ok && s.isKMS() {
+		return fmt.Errorf("belongs into the section kms, as %s", s.lineName())
+	}
+	return l.putLine(at, key, value, known)
 }
 
 // parseYAML gives the root node of a text's single document, nil when the text
@@ -69,8 +106,8 @@ func parseYAML(text []byte) (*yaml.Node, error) {
 // isNull reports whether a node is an absent value.
 func isNull(n *yaml.Node) bool { return n.Kind == yaml.ScalarNode && n.ShortTag() == "!!null" }
 
-// putNode adds one line of the file.
-func (l layer) putNode(at Origin, key, value *yaml.Node, known map[string]setting) error {
+// putLine adds one line of the file.
+func (l layer) putLine(at Origin, key, value *yaml.Node, known map[string]setting) error {
 	if key.Kind != yaml.ScalarNode {
 		return errors.New("a name must be plain text")
 	}
@@ -79,7 +116,7 @@ func (l layer) putNode(at Origin, key, value *yaml.Node, known map[string]settin
 	case !ok:
 		return unknownName(key.Value, known)
 	case s.secret:
-		return fmt.Errorf("a secret does not belong into this file; name a file that holds it with %s-file", s.name)
+		return fmt.Errorf("a secret does not belong into this file; name a file that holds it with %s-file", s.lineName())
 	case s.noFile:
 		return fmt.Errorf("cannot be set in a file; use --%s or %s", s.name, Variable(s.name))
 	}
@@ -128,7 +165,7 @@ func nodeValue(n *yaml.Node) (string, error) {
 // that was probably meant.
 func unknownName(name string, known map[string]setting) error {
 	if near := nearest(name, known); near != "" {
-		return fmt.Errorf("no such setting; did you mean %s?", near)
+		return fmt.Errorf("no such setting; did you mean %s?", known[near].lineName())
 	}
 	return errors.New("no such setting")
 }

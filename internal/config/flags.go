@@ -25,6 +25,7 @@ type ServerFlags struct {
 	Listen           string   `placeholder:"HOST:PORT" group:"server" help:"Address to serve S3 on (default: ${listen})."`
 	Region           string   `placeholder:"REGION" group:"server" help:"Region that requests are signed for (default: ${region})."`
 	Domain           []string `placeholder:"DOMAIN" group:"server" help:"Domain whose subdomains are buckets; may be repeated. *.localhost always works."`
+	TrustedProxy     []string `placeholder:"ADDRESS" group:"server" help:"Address or network of proxies whose X-Forwarded-Proto is believed; may be repeated."`
 	TLSCert          string   `name:"tls-cert" placeholder:"FILE" group:"server" help:"Certificate chain, PEM."`
 	TLSKey           string   `name:"tls-key" placeholder:"FILE" group:"server" help:"Private key of the certificate, PEM."`
 	DrainTimeout     string   `placeholder:"TIME" group:"server" help:"How long requests may go on after SIGTERM (default: ${drain_timeout})."`

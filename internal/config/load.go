@@ -90,7 +90,7 @@ func newLoader(src Sources) *loader {
 		src:    src,
 		table:  settings(src.defaultPlaces()),
 		known:  map[string]setting{},
-		layers: map[Source]layer{FromDefault: {}, FromEnvironment: {}, FromFlag: {}},
+		layers: map[Source]layer{FromDefault: {}, FromCompatible: {}, FromEnvironment: {}, FromFlag: {}},
 		winner: layer{},
 		config: &draft{},
 	}
@@ -109,35 +109,6 @@ func (l *loader) readFlags() {
 		if _, ok := l.known[name]; ok {
 			origin := Origin{Source: FromFlag, Name: name}
 			l.layers[FromFlag][name] = given{values: values, origin: origin}
-		}
-	}
-}
-
-// readEnvironment takes the variables of the table, and finds the misspelt
-// ones. Other variables with the prefix are nobody's business: a container's
-// surroundings set some of their own, such as COFFER_SERVICE_HOST.
-func (l *loader) readEnvironment() {
-	for _, s := range l.table {
-		value := l.src.lookup(Variable(s.name))
-		if value == "" {
-			continue
-		}
-		values := []string{value}
-		if s.list {
-			values = strings.Split(value, ",")
-		}
-		origin := Origin{Source: FromEnvironment, Name: s.name}
-		l.layers[FromEnvironment][s.name] = given{values: values, origin: origin}
-	}
-	for _, entry := range l.src.Environ {
-		variable, _, _ := strings.Cut(entry, "=")
-		rest, ours := strings.CutPrefix(variable, variablePrefix)
-		name := strings.ToLower(strings.ReplaceAll(rest, "_", "-"))
-		if _, ok := l.known[name]; ok || !ours {
-			continue
-		}
-		if near := nearest(name, l.known); near != "" {
-			l.faults.addf(Origin{Source: FromEnvironment, Name: name}, "no such variable; did you mean %s?", Variable(near))
 		}
 	}
 }
@@ -228,6 +199,7 @@ func (l *loader) complete() {
 	l.completeTLS()
 	l.completeMemory()
 	l.completePlaces()
+	l.completeKMS()
 }
 
 // completeSecret reads the file of a secret, unless a stronger source has given
@@ -238,7 +210,7 @@ func (l *loader) completeSecret(p secretPair) {
 	switch {
 	case !isFile:
 		return
-	case isDirect && direct.origin.Source == file.origin.Source:
+	case isDirect && direct.origin.Source == file.origin.Source && !p.fileWins:
 		l.faults.addf(file.origin, "%s is given as well; keep one of them", direct.origin)
 		return
 	case isDirect && direct.origin.Source > file.origin.Source:

@@ -242,6 +242,7 @@ func TestEveryFlagIsASetting(t *testing.T) {
 	var cli struct {
 		PlaceFlags
 		ServerFlags
+		KMSFlags
 		UnlockFlags
 		NewSecretFlags
 	}

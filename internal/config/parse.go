@@ -6,6 +6,7 @@ import (
 	"log/slog"
 	"math"
 	"net"
+	"net/netip"
 	"strconv"
 	"strings"
 	"time"
@@ -69,6 +70,25 @@ func parseDomains(list []string) ([]string, error) {
 		domains = append(domains, s)
 	}
 	return domains, errors.Join(errs...)
+}
+
+// parseNetworks takes addresses, and networks such as 10.0.0.0/8.
+func parseNetworks(list []string) ([]netip.Prefix, error) {
+	var errs []error
+	networks := make([]netip.Prefix, 0, len(list))
+	for _, s := range list {
+		s = strings.TrimSpace(s)
+		network, err := netip.ParsePrefix(s)
+		if addr, addrErr := netip.ParseAddr(s); addrErr == nil && addr.Zone() == "" {
+			network, err = addr.Unmap().Prefix(addr.Unmap().BitLen())
+		}
+		if err != nil {
+			errs = append(errs, fmt.Errorf("%q is neither an address nor a network, such as 10.0.0.7 or 10.0.0.0/8", s))
+			continue
+		}
+		networks = append(networks, network)
+	}
+	return networks, errors.Join(errs...)
 }
 
 // checkDomain accepts the names of RFC 1123, without a port.

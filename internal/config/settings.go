@@ -16,6 +16,8 @@ type setting struct {
 	secret   bool     // taken from the environment alone and never shown
 	noFile   bool     // has no line in the configuration file
 	fallback []string // the default as it would be written
+	also     []string // further names that its variable has
+	foreign  []string // variables of other servers that mean it
 	// set checks a value and keeps it. An error of a secret's set does not
 	// quote it.
 	set func(c *draft, g given) error
@@ -26,6 +28,8 @@ type draft struct {
 	Config
 	rootPasswordFile  string
 	newPassphraseFile string
+	masterKeyFile     string
+	staticKeyFile     string
 }
 
 // given is a value as it was written, and where.
@@ -56,7 +60,8 @@ func settings(configDir, dataDir string) []setting {
 		{name: "accept-empty-data", fallback: []string{"false"}, set: truth(func(c *draft) *bool { return &c.Home.AcceptEmptyData })},
 	}
 	rows = append(rows, serverSettings()...)
-	return append(rows, secretSettings()...)
+	rows = append(rows, secretSettings()...)
+	return append(rows, kmsSettings()...)
 }
 
 func serverSettings() []setting {
@@ -69,6 +74,10 @@ func serverSettings() []setting {
 		}},
 		{name: "domain", list: true, set: func(c *draft, g given) (err error) {
 			c.Server.Domains, err = parseDomains(g.values)
+			return err
+		}},
+		{name: "trusted-proxy", list: true, set: func(c *draft, g given) (err error) {
+			c.Server.TrustedProxies, err = parseNetworks(g.values)
 			return err
 		}},
 		{name: "tls-cert", set: path(func(c *draft) *string { return &c.Server.TLSCert })},
@@ -102,10 +111,10 @@ func secretSettings() []setting {
 	}
 	for _, p := range secretPairs() {
 		rows = append(rows,
-			setting{name: p.name, secret: true, noFile: true, set: func(c *draft, g given) error {
+			setting{name: p.name, secret: true, noFile: true, foreign: p.foreign, set: func(c *draft, g given) error {
 				return keep(p.secret(c), g, p.parse)
 			}},
-			setting{name: p.fileName(), noFile: p.noFile, set: path(p.file)})
+			setting{name: p.fileName(), noFile: p.noFile, foreign: p.foreignFiles(), set: path(p.file)})
 	}
 	return append(rows,
 		setting{name: "unlock-key", secret: true, noFile: true, set: func(c *draft, g given) error {
@@ -124,12 +133,23 @@ type secretPair struct {
 	secret func(*draft) *secret.Value
 	file   func(*draft) *string
 	parse  func(string) (secret.Value, error)
+
+	fileWins bool     // over a variable of the same source, which is a fault elsewhere
+	foreign  []string // variables of other servers for the secret; with _FILE for the file
+}
+
+func (p secretPair) foreignFiles() []string {
+	var names []string
+	for _, name := range p.foreign {
+		names = append(names, name+"_FILE")
+	}
+	return names
 }
 
 func (p secretPair) fileName() string { return p.name + "-file" }
 
 func secretPairs() []secretPair {
-	return []secretPair{
+	return append(kmsSecretPairs(), []secretPair{
 		{
 			name:   "root-password",
 			secret: func(c *draft) *secret.Value { return &c.Home.Root.Password },
@@ -146,7 +166,7 @@ func secretPairs() []secretPair {
 			file:   func(c *draft) *string { return &c.newPassphraseFile },
 			parse:  parseSecret,
 		},
-	}
+	}...)
 }
 
 // keep stores a parsed value where there is no error.
