@@ -100,6 +100,8 @@ func TestConfigureWithBackendType(t *testing.T) {
 	w.has(d, map[string]any{"backend": "VaultTransit", "cache_enabled": false, "cache_max_keys": 7, "cache_ttl_seconds": 60, "default_key_id": "rustfs-master"})
 	w.has(d.sub("backend_summary"), map[string]any{"address": "https://vault", "auth_method_type": "token", "has_stored_credentials": true})
 
+	w.want(200, "POST kms/reconfigure", `{"auth_method":{"Token":{"token":""}},"default_key_id":"rustfs-master"}`) // a blank token keeps the old one
+	w.refused(400, "InvalidConfiguration", "POST kms/reconfigure", `{"address":"https://moved","auth_method":{"Token":{"token":""}}}`)
 	w.has(w.want(200, "POST kms/stop", ""), map[string]any{"success": true, "status": "Configured"})
 	if r := w.raw("GET kms/key/list", ""); r.Status != 503 || r.RetryAfter == 0 {
 		t.Errorf("a stopped service answers %+v", r)
