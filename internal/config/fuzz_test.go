@@ -14,7 +14,7 @@ func FuzzFile(f *testing.F) {
 		"", "# nothing\n", "listen: 127.0.0.1:9000\nregion: eu-west-1\n", "domain: [a.example, b.example]\n",
 		"listen: [1, 2]\n", "listen:\n", "listn: x\n", "a: &x 1\nb: *x\n", "---\n---\n", "- a\n", "? [a]\n: b\n",
 		"listen: a\nlisten: b\n", "root-password: secret\n", "<<: {listen: x}\n", "memory-limit: 1e999MiB\n",
-		"listen: !!binary aGk=\n", "data: \"\\0\"\n", "\xff\xfe", "data: ~\n", "drain-timeout: 2562048h\n",
+		"listen: !!binary aGk=\n", "data: \"\\0\"\n", "kms: {type: vault, vault-address: \"http://[::1\"}\n", "kms:\n  ? [a]\n  : b\n", "kms: ~\nkms: {kms-type: x}\n", "\xff\xfe", "data: ~\n", "drain-timeout: 2562048h\n",
 	} {
 		f.Add([]byte(seed))
 	}

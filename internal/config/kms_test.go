@@ -3,6 +3,7 @@ package config
 import (
 	"errors"
 	"fmt"
+	"os"
 	"path/filepath"
 	"strings"
 	"testing"
@@ -233,5 +234,34 @@ func TestTrustedProxies(t *testing.T) {
 	_, err = Load(sources(t, "COFFER_TRUSTED_PROXY=proxy.example"))
 	if _, ok := errors.AsType[Faults](err); !ok || !strings.Contains(err.Error(), "neither an address nor a network") {
 		t.Errorf("Load = %v", err)
+	}
+}
+
+// TestEveryVariableIsDocumented holds the table of settings and the page about
+// them together.
+func TestEveryVariableIsDocumented(t *testing.T) {
+	t.Parallel()
+	page, err := os.ReadFile(filepath.Join("..", "..", "docs", "configuration.md"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	documented := func(name string) {
+		short := strings.TrimPrefix(strings.TrimPrefix(name, variablePrefix), rustfsPrefix)
+		if !strings.Contains(string(page), "`"+short+"`") && !strings.Contains(string(page), "`"+name+"`") {
+			t.Errorf("%s is not documented", name)
+		}
+	}
+	for _, s := range settings("", "") {
+		if own, foreign := s.variables(); s.isKMS() {
+			for _, name := range append(own, foreign...) {
+				documented(name)
+			}
+		}
+	}
+	for _, idle := range kmsIdle() {
+		documented(idle[0])
+	}
+	for name := range kmsElsewhere() {
+		documented(name)
 	}
 }
