@@ -151,10 +151,9 @@ func New(o Options) (*API, error) {
 // call is a request on its way.
 type call struct {
 	*Request
-	door     door
-	segment  string // what {…} of the route's path stands for
-	keyID    string // that the request is about, as far as it is known
-	instance kms.InstanceID
+	door    door
+	segment string // what {…} of the route's path stands for
+	keyID   string // that the request is about, as far as it is known
 }
 
 // Serve answers a request.

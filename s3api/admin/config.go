@@ -3,6 +3,7 @@ package admin
 import (
 	"context"
 	"maps"
+	"net/http"
 	"slices"
 
 	"coffer/kms/manager"
@@ -66,7 +67,11 @@ func (a *API) configTarget(_ context.Context, c *call) (any, error) {
 			return doc, nil
 		}
 	}
-	return nil, refuse(404, "NotFound", "There is no such target.", "Nothing is kept under this name.")
+	return nil, noTarget()
+}
+
+func noTarget() error {
+	return refuse(http.StatusNotFound, "NotFound", "There is no such target.", "Nothing is kept under this name.")
 }
 
 // targetBody is the body of S0, and what Vault may want besides.
@@ -123,8 +128,12 @@ func (a *API) setConfigTarget(ctx context.Context, c *call) (any, error) {
 
 // selectConfigTarget lets a target that is kept serve.
 func (a *API) selectConfigTarget(ctx context.Context, c *call) (any, error) {
-	if err := a.keys.Select(ctx, c.segment); err != nil {
-		return nil, err
+	err := a.keys.Select(ctx, c.segment)
+	switch _, kept := a.keys.Targets()[c.segment]; {
+	case err != nil && !kept:
+		return nil, noTarget()
+	case err != nil:
+		return nil, badConfiguration(err)
 	}
 	return a.targetSet(ctx, "The target serves.", c.segment)
 }

@@ -175,6 +175,30 @@ func inUse(use *Use) error {
 		Description: "Its destruction makes what is counted unreadable for good. Rewrap or move it first, or send force and confirm_key_id."}
 }
 
+// removeInstance forgets an earlier backend that nothing needs.
+func (a *API) removeInstance(ctx context.Context, c *call) (any, error) {
+	for _, in := range a.keys.Status().Instances {
+		if in.ID.String() != c.segment {
+			continue
+		}
+		err := a.keys.RemoveInstance(ctx, in.ID)
+		if e, ok := errors.AsType[*manager.InUseError](err); ok {
+			return nil, &Error{Status: http.StatusConflict, Code: "BackendInUse", Message: "The backend is in use.",
+				Description: "What is counted was wrapped by it. Move the KEKs to another backend first.",
+				Use:         &Use{Instance: c.segment, KEKs: int64(e.Counts.KEKs), Objects: int64(e.Counts.Objects), Buckets: []string{}}} //nolint:gosec // counts of records
+		}
+		if err != nil {
+			return nil, err
+		}
+		return struct {
+			Success  bool   `json:"success"`
+			Message  string `json:"message"`
+			Instance string `json:"instance"`
+		}{true, "The backend is forgotten.", c.segment}, nil
+	}
+	return nil, refuse(http.StatusNotFound, "NotFound", "There is no such backend instance.", "kms/status lists them.")
+}
+
 func (a *API) describe(ctx context.Context, instance kms.InstanceID, keyID string) (k kms.KeyInfo, err error) {
 	err = a.keys.Do(ctx, instance, func(ctx context.Context, s manager.Service) error {
 		k, err = s.DescribeKey(ctx, keyID)

@@ -61,6 +61,8 @@ var routes = []route{
 	{doorsAdmin, "GET", "kms/config", "KMSConfig", (*API).kmsConfig},
 	{doorsAdmin, "POST", "kms/clear-cache", "ClearCache", (*API).clearCache},
 
+	{doorsAdmin, "DELETE", "kms/instances/{id}", "RemoveInstance", (*API).removeInstance},
+
 	{doorsAdmin, "POST", "kms/rewrap", "Rewrap", (*API).rewrap},
 	{doorsAdmin, "POST", "kms/rewrap-bucket", "RewrapBucket", (*API).rewrapBucket},
 	{doorsAdmin, "GET", "kms/census", "Census", (*API).census},

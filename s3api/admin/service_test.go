@@ -1,9 +1,12 @@
 package admin_test
 
 import (
+	"context"
 	"strings"
 	"testing"
+	"time"
 
+	"coffer/kms"
 	"coffer/kms/manager"
 	"coffer/s3api/admin"
 )
@@ -318,5 +321,43 @@ func TestOptions(t *testing.T) {
 		if err == nil || !strings.Contains(err.Error(), part) {
 			t.Errorf("%v does not name the %s", err, part)
 		}
+	}
+}
+
+// TestRemoveInstance forgets a backend when nothing needs it any more.
+func TestRemoveInstance(t *testing.T) {
+	t.Parallel()
+	counts := manager.Counts{KEKs: 3, Objects: 2}
+	w := newWorld(t, func(o *manager.Options, _ *admin.Options) {
+		o.References = func(context.Context, kms.InstanceID) (manager.Counts, error) { return counts, nil }
+	})
+	w.want(200, "POST kms/configure", vaultBody(""))
+	id := w.keys.Status().Instance.String()
+	w.refused(400, "InvalidKeyState", "DELETE kms/instances/"+id, "")
+	w.want(200, "POST kms/configure", `{"kms_type":"local"}`)
+	w.has(w.refused(409, "BackendInUse", "DELETE kms/instances/"+id, "").sub("in_use"), map[string]any{"keks": 3, "objects": 2, "instance": id})
+	counts = manager.Counts{}
+	w.has(w.want(200, "DELETE kms/instances/"+id, ""), map[string]any{"success": true, "instance": id})
+	w.refused(404, "NotFound", "DELETE kms/instances/"+id, "")
+}
+
+// TestStatusOfFailure names a backend that cannot be started.
+func TestStatusOfFailure(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t, func(o *manager.Options, _ *admin.Options) {
+		o.Given = &manager.Config{Type: manager.TypeVault, Vault: manager.Vault{Address: "https://none", Auth: manager.VaultAuth{Token: value(canary)}}}
+	})
+	for end := time.Now().Add(5 * time.Second); w.keys.Status().Failure == ""; time.Sleep(time.Millisecond) {
+		if time.Now().After(end) {
+			t.Fatal("the backend was not tried")
+		}
+	}
+	d := w.want(200, "GET kms/status", "")
+	w.has(d, map[string]any{"status": "Error", "backend_status": "error", "healthy": nil, "backend": "vault"})
+	if d["failure"] == "" {
+		t.Error("no reason is given")
+	}
+	if d := w.want(200, "GET kms/service-status", ""); d.sub("status")["Error"] == nil {
+		t.Errorf("service status %v", d)
 	}
 }

@@ -10,7 +10,7 @@ import (
 
 // statusDoc answers kms/status: the fields of all generations of clients. Only the words of Status differ.
 type statusDoc struct {
-	Status  any           `json:"status"`
+	Status  string        `json:"status"`
 	Backend string        `json:"backend"`
 	Healthy *bool         `json:"healthy"`
 	Details statusDetails `json:"details"`
@@ -91,7 +91,7 @@ func (a *API) status(ctx context.Context, _ *call) (any, error) {
 		a.keys.ProbeNow(bounded)
 	}
 	s := a.keys.Status()
-	doc := a.newStatusDoc(s)
+	doc := newStatusDoc(s, a.defaultKey())
 	if *a.form.Load() == FormKMSType {
 		doc.Status = healthOf(s)
 	}
@@ -110,10 +110,10 @@ func healthOf(s manager.Status) string {
 	}
 }
 
-func (a *API) newStatusDoc(s manager.Status) statusDoc {
+func newStatusDoc(s manager.Status, defaultKey string) statusDoc {
 	doc := statusDoc{
-		Status: a.stateDoc(), Backend: s.Type, BackendType: backendName(s.Type), Summary: newConfigSummary(s.Config),
-		BackendStatus: "unhealthy", CacheEnabled: s.Cache.Enabled, DefaultKeyID: a.defaultKey(), Capabilities: newCapabilities(s),
+		Status: string(s.State), Backend: s.Type, BackendType: backendName(s.Type), Summary: newConfigSummary(s.Config),
+		BackendStatus: "unhealthy", CacheEnabled: s.Cache.Enabled, DefaultKeyID: defaultKey, Capabilities: newCapabilities(s),
 		State: string(s.State), Failure: s.Failure, StandIn: s.StandIn, Circuit: s.Report.Circuit.String(), InFlight: s.Report.InFlight,
 		TokenEnds: timeText(s.Report.CredentialExpires), Notes: append([]string{}, s.Report.Notes...), Instances: []instanceStatus{},
 		Details: statusDetails{EngineType: s.Type},
