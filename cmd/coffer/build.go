@@ -72,7 +72,11 @@ func build(ctx context.Context, cfg *config.Config, log *slog.Logger) (_ *house,
 		return nil, err
 	}
 	h.store.Store(store)
-	h.server, err = newServer(cfg.Server, store, h.home.Root, readiness(cfg.KMS, keys), log)
+	administration, err := h.openAdmin(cfg, keys, store)
+	if err != nil {
+		return nil, err
+	}
+	h.server, err = s3api.New(serverOptions(cfg.Server, store, administration, h.home.Root, readiness(cfg.KMS, keys), log))
 	return h, err
 }
 
@@ -146,16 +150,18 @@ func (h *house) openStore(ctx context.Context, keys object.KeyService, chunks ch
 	return store, nil
 }
 
-func newServer(cfg config.Server, store *object.Store, root home.Credentials, ready func() error, log *slog.Logger) (*s3api.Server, error) {
+func serverOptions(cfg config.Server, store *object.Store, administration s3api.Admin, root home.Credentials, ready func() error, log *slog.Logger) s3api.Options {
 	secret := sigv4.NewSecret(string(root.Password.Expose()))
-	return s3api.New(s3api.Options{
-		Store:       store,
-		Secrets:     func(accessKey string) (sigv4.Secret, bool) { return secret, accessKey == root.User },
-		Region:      cfg.Region,
-		Domains:     cfg.Domains,
-		Ready:       ready,
-		TLSCertFile: cfg.TLSCert, TLSKeyFile: cfg.TLSKey,
+	return s3api.Options{
+		Store:          store,
+		Admin:          administration,
+		Secrets:        func(accessKey string) (sigv4.Secret, bool) { return secret, accessKey == root.User },
+		Region:         cfg.Region,
+		Domains:        cfg.Domains,
+		Ready:          ready,
+		TLSCertFile:    cfg.TLSCert,
+		TLSKeyFile:     cfg.TLSKey,
 		TrustedProxies: cfg.TrustedProxies,
 		Logger:         log,
-	})
+	}
 }
