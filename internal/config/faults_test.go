@@ -41,7 +41,7 @@ func faultCases() []faultCase {
 		{name: "time", file: "drain-timeout: 0s\n", want: []string{`F:1: drain-timeout: "0s" is not a time`}},
 		{name: "size", file: "memory-limit: 1KiB\n", want: []string{`F:1: memory-limit: "1KiB" is neither off nor a size`}},
 		{name: "size not a number", file: "memory-limit: NaNMiB\n", want: []string{`F:1: memory-limit: "NaNMiB" is neither`}},
-		{name: "metastore over the limit", environ: []string{"COFFER_METASTORE_MEMORY=1GiB"}, want: []string{"COFFER_METASTORE_MEMORY: metastore-memory (1GiB) must be less than memory-limit (224MiB)"}},
+		{name: "metastore over the limit", environ: []string{"COFFER_METASTORE_MEMORY=1GiB"}, want: []string{"COFFER_METASTORE_MEMORY: metastore-memory (1GiB) must be less than memory-limit (256MiB)"}},
 		{name: "limit under the metastore", flags: map[string][]string{"memory-limit": {"100MiB"}}, want: []string{"--memory-limit: metastore-memory (128MiB) must be less than memory-limit (100MiB)"}},
 		{name: "level", file: "log-level: loud\n", want: []string{`F:1: log-level: "loud" is none of`}},
 		{name: "format", file: "log-format: xml\n", want: []string{`F:1: log-format: "xml" is none of`}},

@@ -52,7 +52,7 @@ func TestDefaults(t *testing.T) {
 	want := map[string]any{
 		"config": home + "/.config/coffer", "data": home + "/.local/share/coffer", "unlock": home + "/.config/coffer/unlock.key",
 		"listen": "127.0.0.1:9000", "region": "us-east-1", "drain": 30 * time.Second,
-		"domains": 0, "memory": Memory{Bytes: 224 << 20}, "level": slog.LevelInfo, "format": FormatAuto,
+		"domains": 0, "memory": Memory{Bytes: 256 << 20}, "level": slog.LevelInfo, "format": FormatAuto,
 		"file": "", "user": "", "password": true,
 	}
 	if diff := cmp.Diff(want, got); diff != "" {

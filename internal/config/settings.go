@@ -85,7 +85,7 @@ func serverSettings() []setting {
 		{name: "drain-timeout", fallback: []string{"30s"}, set: func(c *draft, g given) error {
 			return keep(&c.Server.DrainTimeout, g, parseDuration)
 		}},
-		{name: "memory-limit", fallback: []string{"224MiB"}, set: func(c *draft, g given) error {
+		{name: "memory-limit", fallback: []string{"256MiB"}, set: func(c *draft, g given) error {
 			c.Memory.Given = g.origin.Source != FromDefault
 			return keep(&c.Memory.Bytes, g, parseSize)
 		}},
