@@ -44,13 +44,13 @@ type issuerID struct {
 	keyID  string // "" for SSE-S3
 }
 
-// issuer is the generation that new objects are sealed under. Its lock is held across the transaction that counts the
-// next block, and across the making of a generation: the bucket's other writers need the outcome.
+// issuer is the generation that new objects are sealed under. It keeps no KEK: how long one stays in memory is the key
+// service's to say. Its lock is held across the transaction that counts the next block, and across the making of a
+// generation: the bucket's other writers need the outcome.
 type issuer struct {
 	mu         sync.Mutex
 	generation uint32
 	record     kekRecord
-	kek        *cipher.KEK
 	left       int // seals left of the counted block
 }
 
@@ -73,8 +73,21 @@ func (k *bucketKeys) generate(ctx context.Context, bucket string, mode cipher.Mo
 	return kek, record, nil
 }
 
-// issue returns the bucket's KEK for one more seal, and the SealedKey that names it.
+// issue returns the bucket's KEK for one more seal, which the caller wipes, and the SealedKey that names it.
 func (k *bucketKeys) issue(ctx context.Context, name string, b *bucketRecord, p *sealingPlan) (*cipher.KEK, *cipher.SealedKey, error) {
+	record, generation, err := k.reserve(ctx, name, b, p)
+	if err != nil {
+		return nil, nil, err
+	}
+	kek, err := k.unwrap(ctx, record)
+	return kek, &cipher.SealedKey{
+		Mode: p.mode, Instance: record.Instance, KeyFingerprint: record.Fingerprint, KeyVersion: record.Version,
+		Generation: generation, Context: p.context,
+	}, err
+}
+
+// reserve counts one more seal under the generation that new objects use.
+func (k *bucketKeys) reserve(ctx context.Context, name string, b *bucketRecord, p *sealingPlan) (*kekRecord, uint32, error) {
 	id := issuerID{bucket: b.ID}
 	if p.mode == cipher.ModeSSEKMS {
 		id.keyID = p.ref.KeyID
@@ -84,14 +97,12 @@ func (k *bucketKeys) issue(ctx context.Context, name string, b *bucketRecord, p 
 	defer is.mu.Unlock()
 	if is.left == 0 || is.generation < b.generation(id.keyID) || is.record.outdated(&p.ref) || k.tooOld(&is.record) {
 		if err := k.refill(ctx, is, name, b, id.keyID, p); err != nil {
-			return nil, nil, err
+			return nil, 0, err
 		}
 	}
 	is.left--
-	return is.kek, &cipher.SealedKey{
-		Mode: p.mode, Instance: is.record.Instance, KeyFingerprint: is.record.Fingerprint, KeyVersion: is.record.Version,
-		Generation: is.generation, Context: p.context,
-	}, nil
+	record := is.record
+	return &record, is.generation, nil
 }
 
 func (k *bucketKeys) issuer(id issuerID) *issuer {
@@ -134,11 +145,7 @@ func (k *bucketKeys) refill(ctx context.Context, is *issuer, name string, b *buc
 	if err != nil {
 		return err
 	}
-	kek, err := k.unwrap(ctx, record)
-	if err != nil {
-		return err
-	}
-	is.generation, is.record, is.kek, is.left = generation, *record, kek, sealBlock
+	is.generation, is.record, is.left = generation, *record, sealBlock
 	return nil
 }
 

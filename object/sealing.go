@@ -174,8 +174,8 @@ func (k *keyring) sealKey(ctx context.Context, name string, b *bucketRecord, obj
 	if err != nil {
 		return nil, err
 	}
-	if p.mode == cipher.ModeSSEKMS && !p.bucketKey {
-		defer kek.Wipe() // the others have an owner that goes on using them
+	if kek != p.customer {
+		defer kek.Wipe()
 	}
 	if err := sealed.Seal(kek, key, k.binding(b.ID, object)); err != nil {
 		return nil, err

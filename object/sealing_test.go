@@ -135,6 +135,18 @@ func TestDestroyedKeyTakesOnlyItsOwnObjects(t *testing.T) {
 	}
 }
 
+// TestDestroyedKeyStopsWrites: a bucket key that was in use a moment ago must not be used on.
+func TestDestroyedKeyStopsWrites(t *testing.T) {
+	t.Parallel()
+	_, s, fake := openSealed(t)
+	yes := true
+	how := object.Sealing{Mode: object.ModeSSEKMS, KeyID: "app", BucketKey: &yes}
+	putSealed(t, s, "bucket", "key", data(10, 1), how)
+	fake.Destroy("app")
+	_, err := s.Put(context.Background(), object.PutRequest{Bucket: "bucket", Key: "next", Body: bytes.NewReader(nil), Sealing: how})
+	wantKind(t, err, object.KindKeyNotFound)
+}
+
 func TestCustomerKeys(t *testing.T) {
 	t.Parallel()
 	ctx := context.Background()
