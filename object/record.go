@@ -21,7 +21,7 @@ const (
 	maxInlineParts    = 64
 	maxKeySlots       = 16
 	maxInlineLimit    = 47 << 10 // plaintext of a chunk in the metastore, so that its value stays under 48 KiB
-	entriesPerPage    = 512      // extents, parts or references in a page
+	entriesPerPage    = 384      // extents, parts or references in a page
 	maxEncodedElement = 1 << 16  // elements of any array or map that is decoded
 )
 
