@@ -250,11 +250,14 @@ func (s *Server) logRequest(c *call) {
 	level := slog.LevelInfo
 	attrs := []slog.Attr{
 		slog.String("request_id", c.id), slog.String("remote", c.remote), slog.String("method", c.method),
-		slog.Int("status", c.resp.StatusCode()), slog.Duration("took", s.opts.Now().Sub(c.began)),
+		slog.Int("status", c.resp.StatusCode()), slog.Float64("took_ms", float64(s.opts.Now().Sub(c.began).Microseconds())/1000),
 		slog.Int64("received", c.body.read),
 	}
 	if c.route != nil {
-		attrs = append(attrs, slog.String("operation", c.route.op), slog.String("bucket", c.bucket))
+		attrs = append(attrs, slog.String("operation", c.route.op))
+		if !c.route.open { // health has no bucket
+			attrs = append(attrs, slog.String("bucket", c.bucket))
+		}
 	}
 	if c.stream != nil {
 		attrs = append(attrs, slog.Int64("sent", c.stream.sent))
