@@ -49,7 +49,8 @@ check: ## formatting and go vet
 	$(GO) vet -tags e2e ./test/...
 
 .PHONY: unit
-unit: ## go test of every package
+unit: ## go test of every package; the first time it builds a Vault server, which takes minutes
+	$(GO) test -timeout 30m -run '^TestBinary$$' ./kms/vault/vaulttest
 	$(GO) test -timeout 15m ./...
 
 .PHONY: race
