@@ -55,7 +55,7 @@ func TestLinesRoundTrip(t *testing.T) {
 			t.Parallel()
 			c.line.Seq = ^uint64(0)
 			c.line.Time = time.Date(9999, 12, 31, 23, 59, 59, 999999999, time.UTC)
-			body := appendBody(nil, &c.line)
+			body := bodyOf(&c.line)
 			got, err := parseBody(body)
 			if err != nil {
 				t.Fatal(err)
@@ -307,7 +307,7 @@ func FuzzLine(f *testing.F) {
 		{Kind: kindStop}, {Kind: kindEvent, Event: newEntry(event(1))}, {Kind: kindEvent, Event: newEntry(largest("\u009b"))},
 	} {
 		l.Seq = 1
-		body := appendBody(nil, &l)
+		body := bodyOf(&l)
 		c := k.chainFrom(Head{})
 		mac := c.sum(body)
 		whole := appendTail(body, &mac)
@@ -319,7 +319,7 @@ func FuzzLine(f *testing.F) {
 				t.Fatalf("%q is written again as %q", raw, got)
 			}
 			if l, err := parseBody(body); err == nil {
-				if again := appendBody(nil, &l); string(again) != string(body) || !json.Valid(raw) {
+				if again := bodyOf(&l); string(again) != string(body) || !json.Valid(raw) {
 					t.Fatalf("%q is written again as %q", body, again)
 				}
 			}

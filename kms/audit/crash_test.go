@@ -3,7 +3,6 @@ package audit
 import (
 	"errors"
 	"fmt"
-	"io"
 	"log/slog"
 	"math/rand/v2"
 	"strings"
@@ -304,7 +303,7 @@ func TestOpenOnAFailingDisk(t *testing.T) {
 				return nil
 			})
 			o := small(t, v)
-			o.Logger = slog.New(slog.NewTextHandler(io.Discard, nil))
+			o.Logger = slog.New(slog.DiscardHandler)
 			l, err := open(t.Context(), o)
 			var f *Fault
 			if errors.As(err, &f) {

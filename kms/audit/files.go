@@ -26,8 +26,9 @@ func fileName(n uint64) string { return fmt.Sprintf("%s%0*d%s", filePrefix, file
 
 // fileNumber is the inverse of fileName.
 func fileNumber(name string) (uint64, bool) {
-	digits, ok := strings.CutPrefix(name, filePrefix)
-	if digits, ok = strings.CutSuffix(digits, fileSuffix); !ok || len(digits) != fileDigits {
+	rest, begins := strings.CutPrefix(name, filePrefix)
+	digits, ends := strings.CutSuffix(rest, fileSuffix)
+	if !begins || !ends || len(digits) != fileDigits {
 		return 0, false
 	}
 	n, err := strconv.ParseUint(digits, 10, 64)

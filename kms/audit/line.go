@@ -52,8 +52,8 @@ type line struct {
 	Event entry // event
 }
 
-// appendBody appends the body of the line.
-func appendBody(dst []byte, l *line) []byte { return appendRest(appendSeq(dst, l.Seq), l) }
+// bodyOf returns the body of the line.
+func bodyOf(l *line) []byte { return appendRest(appendSeq(nil, l.Seq), l) }
 
 // appendSeq appends the beginning of a body.
 func appendSeq(dst []byte, seq uint64) []byte {

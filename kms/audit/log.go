@@ -206,11 +206,9 @@ func (s *status) note(change func(*Stats)) {
 	change(&s.stats)
 }
 
-// fault notes what is wrong, nil when nothing is any more, and returns what was
-// noted before.
-func (s *status) fault(err error) (before error) {
+// fault notes what is wrong, nil when nothing is any more.
+func (s *status) fault(err error) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	before, s.err = s.err, err
-	return before
+	s.err = err
 }

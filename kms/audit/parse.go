@@ -24,8 +24,9 @@ func splitLine(raw []byte) (body []byte, mac sum, err error) {
 		return nil, sum{}, fmt.Errorf("%w: %d bytes", errLine, len(raw))
 	}
 	body, tail := raw[:cut], raw[cut:]
-	digits, ok := bytes.CutPrefix(tail, []byte(macField))
-	if digits, ok = bytes.CutSuffix(digits, []byte(lineEnd)); !ok || len(digits) != macDigits {
+	rest, begins := bytes.CutPrefix(tail, []byte(macField))
+	digits, ends := bytes.CutSuffix(rest, []byte(lineEnd))
+	if !begins || !ends || len(digits) != macDigits {
 		return nil, sum{}, fmt.Errorf("%w: no MAC at its end", errLine)
 	}
 	if err := fromHex(mac[:], string(digits)); err != nil {
@@ -82,7 +83,7 @@ func parseBody(body []byte) (line, error) {
 	if err != nil {
 		return line{}, fmt.Errorf("%w: %w", errLine, err)
 	}
-	if !bytes.Equal(appendBody(nil, &l), body) {
+	if !bytes.Equal(bodyOf(&l), body) {
 		return line{}, fmt.Errorf("%w: not in the form that the log writes", errLine)
 	}
 	return l, nil

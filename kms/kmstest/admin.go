@@ -18,7 +18,7 @@ func testInstance(t *testing.T, open Open) {
 	if a.Instance().IsZero() {
 		t.Error("the instance id is zero")
 	}
-	if a.Instance() != a.Instance() {
+	if first, again := a.Instance(), a.Instance(); first != again {
 		t.Error("the instance id changes")
 	}
 	if a.Instance() == b.Instance() {

@@ -12,7 +12,7 @@ import (
 
 // Backend is what the suite tests: the data path, the administration, and
 // everything that a backend may add to them.
-type Backend interface {
+type Backend interface { //nolint:interfacebloat // it joins small interfaces, and declares none of its own
 	kms.Backend
 	kms.Admin
 	kms.Creator
