@@ -9,6 +9,18 @@ import (
 	"coffer/s3api/s3err"
 )
 
+// readRequired reads a body that must have a document into d.
+func readRequired[D any](r io.Reader, limit int64, name string, d *D, content func(*scanner) error) (*D, error) {
+	empty, err := readDocument(r, limit, name, content)
+	switch {
+	case err != nil:
+		return nil, err
+	case empty:
+		return nil, s3err.New(s3err.MissingRequestBodyError)
+	}
+	return d, nil
+}
+
 // readDocument reads a body of at most limit bytes and hands its root, which must
 // be called name, to content. An empty body is reported as empty.
 func readDocument(r io.Reader, limit int64, name string, content func(*scanner) error) (empty bool, err error) {

@@ -3,22 +3,13 @@ package s3xml
 import (
 	"io"
 	"slices"
-
-	"coffer/s3api/s3err"
 )
 
 // ReadServerSideEncryptionConfiguration reads the body of PutBucketEncryption: one
 // rule, which says something.
 func ReadServerSideEncryptionConfiguration(r io.Reader) (*ServerSideEncryptionConfiguration, error) {
 	d := &ServerSideEncryptionConfiguration{}
-	empty, err := readDocument(r, maxConfigBytes, "ServerSideEncryptionConfiguration", d.read)
-	switch {
-	case err != nil:
-		return nil, err
-	case empty:
-		return nil, s3err.New(s3err.MissingRequestBodyError)
-	}
-	return d, nil
+	return readRequired(r, maxConfigBytes, "ServerSideEncryptionConfiguration", d, d.read)
 }
 
 func (d *ServerSideEncryptionConfiguration) read(s *scanner) error {

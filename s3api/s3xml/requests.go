@@ -37,14 +37,7 @@ type Delete struct {
 // ReadDelete reads the body of DeleteObjects.
 func ReadDelete(r io.Reader) (*Delete, error) {
 	d := &Delete{}
-	empty, err := readDocument(r, maxDeleteBytes, "Delete", d.read)
-	switch {
-	case err != nil:
-		return nil, err
-	case empty:
-		return nil, s3err.New(s3err.MissingRequestBodyError)
-	}
-	return d, nil
+	return readRequired(r, maxDeleteBytes, "Delete", d, d.read)
 }
 
 func (d *Delete) read(s *scanner) error {
@@ -105,14 +98,7 @@ type CompleteMultipartUpload struct {
 // ReadCompleteMultipartUpload reads the body of CompleteMultipartUpload.
 func ReadCompleteMultipartUpload(r io.Reader) (*CompleteMultipartUpload, error) {
 	d := &CompleteMultipartUpload{}
-	empty, err := readDocument(r, maxCompleteBytes, "CompleteMultipartUpload", d.read)
-	switch {
-	case err != nil:
-		return nil, err
-	case empty:
-		return nil, s3err.New(s3err.MissingRequestBodyError)
-	}
-	return d, nil
+	return readRequired(r, maxCompleteBytes, "CompleteMultipartUpload", d, d.read)
 }
 
 func (d *CompleteMultipartUpload) read(s *scanner) error {
