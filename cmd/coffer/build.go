@@ -63,7 +63,7 @@ func build(ctx context.Context, cfg *config.Config, log *slog.Logger) (_ *house,
 	if err != nil {
 		return nil, err
 	}
-	keys, err := h.openKeys(ctx, cfg.KMS, keyring)
+	keys, err := h.openKeys(ctx, cfg.KMS, keyring, meta)
 	if err != nil {
 		return nil, err
 	}

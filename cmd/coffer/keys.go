@@ -6,11 +6,13 @@ import (
 
 	"coffer/cipher"
 	"coffer/internal/config"
+	"coffer/internal/keystate"
 	"coffer/kms"
 	"coffer/kms/local"
 	"coffer/kms/manager"
 	"coffer/kms/static"
 	"coffer/kms/vault"
+	"coffer/metastore"
 	"coffer/object"
 )
 
@@ -19,11 +21,11 @@ var errNotOpen = errors.New("the store is not open yet")
 
 // openKeys opens the key services: the built-in keyring, and the backend that
 // was configured.
-func (h *house) openKeys(ctx context.Context, cfg config.KMS, keyring *local.Keyring) (*manager.Manager, error) {
+func (h *house) openKeys(ctx context.Context, cfg config.KMS, keyring *local.Keyring, meta *metastore.DB) (*manager.Manager, error) {
 	sealing := h.home.Key.Derive(cipher.LabelConfig)
 	defer sealing.Wipe()
 	keys, err := manager.New(ctx, manager.Options{
-		Builtin: keyring, BuiltinKeyID: object.DefaultKeyID, Factories: h.factories(),
+		Builtin: keyring, BuiltinKeyID: object.DefaultKeyID, Factories: h.factories(meta),
 		Store: manager.File{FS: h.home.Config}, Box: cipher.NewBox(sealing),
 		References: h.references, KeyReferences: h.keyReferences, Logger: h.log,
 		Given: givenBackend(cfg), NoStandIn: cfg.NoStandIn, SSES3OnKMS: cfg.ForSSES3,
@@ -36,8 +38,9 @@ func (h *house) openKeys(ctx context.Context, cfg config.KMS, keyring *local.Key
 	return keys, nil
 }
 
-// factories build the backends that can be configured.
-func (h *house) factories() map[string]manager.Factory {
+// factories build the backends that can be configured. What Transit has no place
+// for, and Vault's KV engine is not to be had for, goes into the metastore.
+func (h *house) factories(meta *metastore.DB) map[string]manager.Factory {
 	return map[string]manager.Factory{
 		manager.TypeLocal: func(ctx context.Context, c manager.Config, _ cipher.InstanceID) (manager.Service, error) {
 			return local.OpenDirectory(ctx, local.DirectoryOptions{
@@ -45,7 +48,9 @@ func (h *house) factories() map[string]manager.Factory {
 			})
 		},
 		manager.TypeVault: func(_ context.Context, c manager.Config, instance cipher.InstanceID) (manager.Service, error) {
-			return vault.Open(vaultOptions(c, instance, h.log))
+			o := vaultOptions(c, instance, h.log)
+			o.State = keystate.New(meta, instance)
+			return vault.Open(o)
 		},
 		manager.TypeStatic: func(_ context.Context, c manager.Config, _ cipher.InstanceID) (manager.Service, error) {
 			return static.Open(c.Static.Key.Expose())

@@ -10,6 +10,7 @@ internal/config          internal/home internal/secret internal/disk object s3ap
                          kms kms/local kms/storekey kms/vault kms/static chunk/localdisk metastore/badgerdb
 internal/home            internal/secret internal/disk chunk/localdisk metastore/badgerdb kms/local kms/storekey cipher
 internal/secret
+internal/keystate        metastore kms kms/vault cipher
 internal/arch
 
 s3api                    object object/checksum s3api/admin s3api/sigv4 s3api/awschunk s3api/s3xml s3api/s3err
