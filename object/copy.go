@@ -137,22 +137,22 @@ func (s *Store) copyOntoItself(ctx context.Context, c *copying) (*record, error)
 		}
 	}
 	return &r, s.opts.Meta.Update(ctx, func(tx *metastore.Tx) error {
-		b, err := bucketForUpdate(tx, c.req.Bucket)
+		names, err := namesForUpdate(tx, c.req.Bucket, c.bucket.ID)
 		if err != nil {
 			return err
 		}
-		current, err := readName(tx.GetForUpdate, b.ID, c.req.Key)
+		current, err := names.current(c.req.Key)
 		if err != nil {
 			return err
 		}
-		if b.ID != c.bucket.ID || current == nil || current.Object != c.source.Object || current.ModTime != c.source.ModTime {
+		if current == nil || current.Object != c.source.Object || current.ModTime != c.source.ModTime {
 			return errKindf(KindOperationAborted, "the object changed while it was copied")
 		}
 		if err := c.req.If.check(current); err != nil {
 			return err
 		}
 		r.ModTime = s.modTime(current)
-		return s.putRecord(tx, b.ID, c.req.Key, &r)
+		return names.put(c.req.Key, &r)
 	})
 }
 
@@ -190,7 +190,11 @@ func (s *Store) copyShared(ctx context.Context, c *copying) (*record, error) {
 		return nil, err
 	}
 	return r, s.publish(ctx, c.req.Bucket, c.bucket.ID, c.req.Key, r, c.req.If, func(tx *metastore.Tx) error {
-		now, err := readName(tx.GetForUpdate, c.sourceBucket, c.req.SourceKey)
+		names, err := namesForUpdate(tx, c.req.SourceBucket, c.sourceBucket)
+		if err != nil {
+			return err
+		}
+		now, err := names.current(c.req.SourceKey)
 		if err != nil {
 			return err
 		}

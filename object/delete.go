@@ -6,6 +6,7 @@ import (
 
 	"golang.org/x/sync/errgroup"
 
+	"coffer/cipher"
 	"coffer/metastore"
 )
 
@@ -27,14 +28,14 @@ func (s *Store) delete(ctx context.Context, req *DeleteRequest) error {
 	removed := false
 	err := s.opts.Meta.Update(ctx, func(tx *metastore.Tx) error {
 		removed = false
-		b, err := bucketForUpdate(tx, req.Bucket)
+		names, err := namesForUpdate(tx, req.Bucket, cipher.BucketID{})
 		if err != nil {
 			return err
 		}
 		if req.VersionID != "" && req.VersionID != NullVersion {
 			return nil
 		}
-		current, err := readName(tx.GetForUpdate, b.ID, req.Key)
+		current, err := names.current(req.Key)
 		if err != nil || current == nil {
 			return err
 		}
@@ -42,10 +43,7 @@ func (s *Store) delete(ctx context.Context, req *DeleteRequest) error {
 			return err
 		}
 		removed = true
-		if err := queueRecord(tx, current); err != nil {
-			return err
-		}
-		return tx.Delete(nameKey(b.ID, req.Key))
+		return names.remove(req.Key, current)
 	})
 	if err == nil && removed {
 		s.collector.wake()

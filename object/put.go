@@ -2,7 +2,6 @@ package object
 
 import (
 	"context"
-	"errors"
 	"time"
 
 	"coffer/cipher"
@@ -89,14 +88,11 @@ func (s *Store) publish(ctx context.Context, bucket string, id cipher.BucketID, 
 	r.Format, r.Kind, r.Inode = recordFormat, kindObject, inode
 	replaced := false
 	err = s.opts.Meta.Update(ctx, func(tx *metastore.Tx) error {
-		b, err := bucketForUpdate(tx, bucket)
+		names, err := namesForUpdate(tx, bucket, id)
 		if err != nil {
 			return err
 		}
-		if b.ID != id {
-			return errKind(KindNoSuchBucket)
-		}
-		current, err := readName(tx.GetForUpdate, id, key)
+		current, err := names.current(key)
 		if err != nil {
 			return err
 		}
@@ -104,15 +100,10 @@ func (s *Store) publish(ctx context.Context, bucket string, id cipher.BucketID, 
 			return err
 		}
 		r.ModTime = s.modTime(current)
-		if err := s.putRecord(tx, id, key, r); err != nil {
+		if err := names.replace(key, current, r); err != nil {
 			return err
 		}
 		replaced = current != nil
-		if replaced {
-			if err := queueRecord(tx, current); err != nil {
-				return err
-			}
-		}
 		return also(tx)
 	})
 	if err == nil && replaced {
@@ -128,34 +119,6 @@ func (s *Store) modTime(current *record) int64 {
 		return current.ModTime + 1
 	}
 	return now
-}
-
-func (s *Store) putRecord(tx *metastore.Tx, id cipher.BucketID, key string, r *record) error {
-	value := encode(r)
-	if len(value) > maxRecordBytes {
-		return errKindf(KindMetadataTooLarge, "record of %d bytes, at most %d", len(value), maxRecordBytes)
-	}
-	return tx.Put(nameKey(id, key), value)
-}
-
-// readName reads the current version of a key, nil when there is none.
-func readName(get func([]byte) ([]byte, error), id cipher.BucketID, key string) (*record, error) {
-	value, err := get(nameKey(id, key))
-	if errors.Is(err, metastore.ErrNotFound) {
-		return nil, nil
-	}
-	if err != nil {
-		return nil, err
-	}
-	return decodeRecord(value)
-}
-
-func decodeRecord(value []byte) (*record, error) {
-	var r record
-	if err := decode(value, &r); err != nil {
-		return nil, err
-	}
-	return &r, r.validate()
 }
 
 // validate applies S3's limit on user metadata: the sum of the bytes of names and values.

@@ -312,9 +312,13 @@ func (w *rewrapping) commit(ctx context.Context, batch []rewrapCandidate) error 
 	err := w.store.opts.Meta.Update(ctx, func(tx *metastore.Tx) error {
 		written = 0
 		clear(objects)
+		names, err := namesForUpdate(tx, w.req.Bucket, w.bucket.ID)
+		if err != nil {
+			return err
+		}
 		for i := range batch {
 			c := &batch[i]
-			r, err := readName(tx.GetForUpdate, w.bucket.ID, c.key)
+			r, err := names.current(c.key)
 			if err != nil {
 				return err
 			}
@@ -324,7 +328,7 @@ func (w *rewrapping) commit(ctx context.Context, batch []rewrapCandidate) error 
 			if r.Keys[c.slot], err = c.sealed.MarshalBinary(); err != nil {
 				return err
 			}
-			if err := w.store.putRecord(tx, w.bucket.ID, c.key, r); err != nil {
+			if err := names.put(c.key, r); err != nil {
 				return err
 			}
 			written++
