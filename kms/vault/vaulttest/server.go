@@ -118,6 +118,10 @@ func (s *Server) run(ctx context.Context, listen string) error {
 	return nil
 }
 
+// UnsealKey is the one share of the key that unseals the server, in base 16. Unseal
+// uses it by itself.
+func (s *Server) UnsealKey() string { return s.unsealKey }
+
 // Restart kills the process and starts another one over the same files, at the
 // same address. It is sealed then.
 func (s *Server) Restart(t testing.TB) {
