@@ -167,6 +167,12 @@ func (s *SealedKey) checkBound() error {
 	return nil
 }
 
+// Nonce and Tag return copies of what AES-256-GCM sealed the DataKey with and left behind. Neither is secret.
+func (s *SealedKey) Nonce() []byte { return bytes.Clone(s.nonce[:]) }
+
+// Tag is described at Nonce.
+func (s *SealedKey) Tag() []byte { return bytes.Clone(s.sealed[KeySize:]) }
+
 // Equal reports whether two sealed keys have the same encoding.
 func (s SealedKey) Equal(o SealedKey) bool {
 	return s.Mode == o.Mode && s.Instance == o.Instance && s.KeyFingerprint == o.KeyFingerprint &&

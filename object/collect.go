@@ -248,7 +248,7 @@ func (s *Store) dropReference(ctx context.Context, key []byte, id cipher.BodyID)
 	shared := false
 	err := s.opts.Meta.Update(ctx, func(tx *metastore.Tx) error {
 		shared = false
-		count, err := bodyCount(tx, id)
+		count, err := bodyCount(tx.GetForUpdate, id)
 		if err != nil || count == 1 {
 			return err
 		}
@@ -261,9 +261,9 @@ func (s *Store) dropReference(ctx context.Context, key []byte, id cipher.BodyID)
 	return shared, err
 }
 
-// bodyCount reads for update how many records share a body.
-func bodyCount(tx *metastore.Tx, id cipher.BodyID) (uint32, error) {
-	value, err := tx.GetForUpdate(countKey(id))
+// bodyCount reads how many records share a body.
+func bodyCount(get func([]byte) ([]byte, error), id cipher.BodyID) (uint32, error) {
+	value, err := get(countKey(id))
 	if errors.Is(err, metastore.ErrNotFound) {
 		return 1, nil
 	}

@@ -201,7 +201,7 @@ func (s *Store) copyShared(ctx context.Context, c *copying) (*record, error) {
 		if now == nil || now.Body.ID != source.Body.ID {
 			return errSourceChanged
 		}
-		count, err := bodyCount(tx, source.Body.ID)
+		count, err := bodyCount(tx.GetForUpdate, source.Body.ID)
 		if err != nil {
 			return err
 		}

@@ -110,6 +110,9 @@ func (a *API) errorOf(c *call, err error) *Error {
 // engineCodes are the answers to errors of the engine that are not the key service's. It is never written to.
 var engineCodes = map[object.Kind]kms.Code{
 	object.KindNoSuchBucket:      {Name: "NoSuchBucket", Status: 400},
+	object.KindNoSuchKey:         {Name: "NoSuchKey", Status: 404},
+	object.KindNoSuchVersion:     {Name: "NoSuchVersion", Status: 404},
+	object.KindKeyTooLong:        {Name: "InvalidRequest", Status: 400},
 	object.KindInvalidBucketName: {Name: "InvalidBucketName", Status: 400},
 	object.KindInvalidArgument:   {Name: "InvalidRequest", Status: 400},
 	object.KindInvalidRequest:    {Name: "InvalidRequest", Status: 400},

@@ -55,6 +55,7 @@ type Event struct {
 type Engine interface {
 	Rewrap(ctx context.Context, req object.RewrapRequest) (object.RewrapReport, error)
 	Census(ctx context.Context) ([]object.CensusEntry, error)
+	Inspect(ctx context.Context, bucket, key, versionID string) (object.Inspection, error)
 	BucketsEncryptedBy(ctx context.Context, keyID string) ([]string, error)
 	ListBuckets(ctx context.Context) ([]object.BucketInfo, error)
 }

@@ -183,10 +183,7 @@ func (a *API) census(ctx context.Context, c *call) (any, error) {
 	if err != nil {
 		return nil, err
 	}
-	known := map[kms.InstanceID]manager.InstanceStatus{}
-	for _, in := range a.keys.Status().Instances {
-		known[in.ID] = in
-	}
+	known := a.instances()
 	doc := struct {
 		Entries []censusEntry `json:"entries"`
 	}{Entries: []censusEntry{}}

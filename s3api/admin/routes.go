@@ -66,6 +66,7 @@ var routes = []route{
 	{doorsAdmin, "POST", "kms/rewrap", "Rewrap", (*API).rewrap},
 	{doorsAdmin, "POST", "kms/rewrap-bucket", "RewrapBucket", (*API).rewrapBucket},
 	{doorsAdmin, "GET", "kms/census", "Census", (*API).census},
+	{doorsAdmin, "GET", "kms/inspect", "Inspect", (*API).inspect},
 	{doorsAdmin, "POST", "kms/generate-data-key", "GenerateDataKey", (*API).generateDataKey},
 
 	{doorsAdmin, "GET", "kms/list-keys", "ListKeys", (*API).listKeyPage},
