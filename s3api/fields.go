@@ -100,11 +100,12 @@ func (c *call) metadata() (object.Metadata, error) {
 	return m, nil
 }
 
-// reservedMetadata reports whether a name of user metadata is one under which servers of this kind keep how an object is
-// sealed. A client neither sets such a name nor reads it.
+// reservedMetadata reports whether a name of user metadata is one under which servers of this kind keep, or show an
+// administrator, how an object is sealed. A client neither sets such a name nor reads it.
 func reservedMetadata(name string) bool {
 	name = strings.ToLower(name)
-	return strings.HasPrefix(name, "x-rustfs-") || strings.HasPrefix(name, "x-minio-internal-")
+	return strings.HasPrefix(name, "x-rustfs-") || strings.HasPrefix(name, "x-minio-internal-") ||
+		name == "sse-kms-encrypted-key" || name == "sse-kms-iv"
 }
 
 func validRedirect(r string) bool {
