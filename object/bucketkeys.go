@@ -64,6 +64,7 @@ func (k *bucketKeys) generate(ctx context.Context, bucket string, mode cipher.Mo
 	if err != nil {
 		return nil, nil, err
 	}
+	ctx = withSubjects(ctx, Subject{Bucket: bucket, Seals: true})
 	kek, w, err := k.service.GenerateKEK(ctx, mode, keyID, keyContext)
 	if err != nil {
 		return nil, nil, err

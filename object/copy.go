@@ -158,7 +158,8 @@ func (s *Store) copyOntoItself(ctx context.Context, c *copying) (*record, error)
 
 // reseal seals the source's DataKeys as the copy wants them, for the object that has them then.
 func (s *Store) reseal(ctx context.Context, c *copying, object cipher.ObjectID) ([][]byte, error) {
-	keys, err := s.openKeys(ctx, c.sourceBucket, c.source, c.req.SourceCustomer)
+	source := withSubjects(ctx, Subject{Bucket: c.req.SourceBucket, Key: c.req.SourceKey})
+	keys, err := s.openKeys(source, c.sourceBucket, c.source, c.req.SourceCustomer)
 	if err != nil {
 		return nil, err
 	}

@@ -57,7 +57,7 @@ func (s *Store) get(ctx context.Context, req *GetRequest) (*Reader, error) {
 		unpin()
 		return nil, err
 	}
-	return s.open(ctx, bucket, rec, sel, req.Customer, unpin)
+	return s.open(withSubjects(ctx, Subject{Bucket: req.Bucket, Key: req.Key}), bucket, rec, sel, req.Customer, unpin)
 }
 
 // open makes the Reader of a selection and verifies its first bytes. It takes over the pin.
@@ -80,7 +80,7 @@ func (s *Store) open(ctx context.Context, bucket cipher.BucketID, rec *record, s
 	return r, nil
 }
 
-// openKeys opens the DataKeys of a record. customer is the client's key of an SSE-C object.
+// openKeys opens the DataKeys of a record, which is the subject of ctx. customer is the client's key of an SSE-C object.
 func (s *Store) openKeys(ctx context.Context, bucket cipher.BucketID, rec *record, customer *cipher.KEK) ([]*cipher.DataKey, error) {
 	keys := make([]*cipher.DataKey, 0, len(rec.Keys))
 	for _, sealed := range rec.Keys {

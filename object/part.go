@@ -27,7 +27,8 @@ func (s *Store) putPart(ctx context.Context, req *PartRequest) (PartInfo, error)
 	if err := u.checkPartChecksum(req.Digests.Algorithm); err != nil {
 		return PartInfo{}, err
 	}
-	key, err := s.keys.open(ctx, place.bucket, u.Object, u.Key, req.Customer)
+	subject := withSubjects(ctx, Subject{Bucket: req.Bucket, Key: req.Key})
+	key, err := s.keys.open(subject, place.bucket, u.Object, u.Key, req.Customer)
 	if err != nil {
 		return PartInfo{}, err
 	}
@@ -134,7 +135,7 @@ func (s *Store) openSource(ctx context.Context, req *GetRequest) (*Reader, error
 		unpin()
 		return nil, err
 	}
-	return s.open(ctx, bucket, rec, sel, req.Customer, unpin)
+	return s.open(withSubjects(ctx, Subject{Bucket: req.Bucket, Key: req.Key}), bucket, rec, sel, req.Customer, unpin)
 }
 
 func (s *Store) chooseSource(ctx context.Context, req *GetRequest, rec *record) (Selection, error) {

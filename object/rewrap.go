@@ -246,7 +246,8 @@ func (w *rewrapping) rewrapGeneration(ctx context.Context, id kekID) (bool, erro
 	if w.req.DryRun {
 		return true, nil
 	}
-	result := w.store.opts.Keys.Rewrap(ctx, []kms.RewrapItem{{Wrapped: was.wrapped(), Context: was.Context}})[0]
+	subject := withSubjects(ctx, Subject{Bucket: w.req.Bucket})
+	result := w.store.opts.Keys.Rewrap(subject, []kms.RewrapItem{{Wrapped: was.wrapped(), Context: was.Context}})[0]
 	if result.Err != nil {
 		return true, result.Err
 	}
@@ -271,8 +272,9 @@ func (w *rewrapping) flush(ctx context.Context) error {
 	if len(pending) == 0 {
 		return nil
 	}
-	items := make([]kms.RewrapItem, len(pending))
+	items, subjects := make([]kms.RewrapItem, len(pending)), make([]Subject, len(pending))
 	for i := range pending {
+		subjects[i] = Subject{Bucket: w.req.Bucket, Key: pending[i].key}
 		s := &pending[i].sealed
 		keyID, ciphertext, err := kms.ParseBlob(s.Wrapped)
 		if err != nil {
@@ -282,7 +284,7 @@ func (w *rewrapping) flush(ctx context.Context) error {
 			Instance: s.Instance, KeyID: keyID, Fingerprint: s.KeyFingerprint, Version: s.KeyVersion, Ciphertext: ciphertext,
 		}}
 	}
-	results := w.store.opts.Keys.Rewrap(ctx, items)
+	results := w.store.opts.Keys.Rewrap(withSubjects(ctx, subjects...), items)
 	var done []rewrapCandidate
 	for i, result := range results {
 		if result.Err != nil {

@@ -23,12 +23,15 @@ type sealingPlan struct {
 	bucketKey bool       // the KEK is the bucket's; always for SSE-S3
 	client    []byte     // SSE-KMS: the client's context, as sent
 	context   []byte     // SSE-KMS: what is sealed: the client's entries, bucket and key
+	subject   Subject
 	customer  *cipher.KEK
 }
 
 // planSealing decides how a new object is sealed: what the request asks for, else the bucket's default, else SSE-S3.
 func (s *Store) planSealing(ctx context.Context, bucket, key string, b *bucketRecord, want *Sealing) (*sealingPlan, error) {
-	p := &sealingPlan{mode: want.Mode, client: want.Context, customer: want.Customer}
+	p := &sealingPlan{
+		mode: want.Mode, client: want.Context, customer: want.Customer, subject: Subject{Bucket: bucket, Key: key, Seals: true},
+	}
 	if p.mode == 0 {
 		p.mode = orDefault(b.Encryption.Mode, cipher.ModeSSES3)
 	}
@@ -185,6 +188,7 @@ func (k *keyring) sealKey(ctx context.Context, name string, b *bucketRecord, obj
 
 // kek returns the KEK of a plan, and the SealedKey that names it.
 func (k *keyring) kek(ctx context.Context, name string, b *bucketRecord, p *sealingPlan) (*cipher.KEK, *cipher.SealedKey, error) {
+	ctx = withSubjects(ctx, p.subject)
 	switch {
 	case p.mode == cipher.ModeSSEC:
 		return p.customer, &cipher.SealedKey{Mode: cipher.ModeSSEC}, nil
@@ -200,7 +204,7 @@ func (k *keyring) kek(ctx context.Context, name string, b *bucketRecord, p *seal
 	}, nil
 }
 
-// open opens a SealedKey of an object. customer is the client's key, for SSE-C alone.
+// open opens a SealedKey of the object that ctx has as its subject. customer is the client's key, for SSE-C alone.
 func (k *keyring) open(ctx context.Context, bucket cipher.BucketID, object cipher.ObjectID, sealed []byte, customer *cipher.KEK) (*cipher.DataKey, error) {
 	var s cipher.SealedKey
 	if err := s.UnmarshalBinary(sealed); err != nil {

@@ -10,13 +10,25 @@ import (
 	"coffer/kms"
 )
 
-// Use is one use of a key on the request path.
+// What a key is used for.
+const (
+	OpGenerate = "generate KEK" // a KEK is made and wrapped
+	OpUnwrap   = "unwrap KEK"   // a KEK is unwrapped, or taken from the cache
+	OpRewrap   = "rewrap KEK"   // a KEK is wrapped anew by the same key
+	OpWrap     = "wrap KEK"     // a KEK is wrapped by another key
+	OpCreate   = "create key"   // the default key is made on its first use
+	OpProbe    = "probe key"    // the background has a KEK made, unwrapped and compared
+	OpStart    = "start"        // the background has started the backend that the settings describe
+)
+
+// Use is one use of a key.
 type Use struct {
 	Op       string
 	Instance cipher.InstanceID
 	KeyID    string
 	Version  uint32 // zero where it is not known
 	Cached   bool   // no backend was asked
+	Item     int    // OpRewrap: the place in the list of items
 	Took     time.Duration
 	Err      error
 }
@@ -27,6 +39,18 @@ func (m *Manager) observe(ctx context.Context, start time.Time, use Use) {
 		use.Took = time.Since(start)
 		m.o.Observe(ctx, use)
 	}
+}
+
+// keepRecord tells Options.Record. The error is that of the use, else that of the record: then nobody may get what came of the
+// use.
+func (m *Manager) keepRecord(ctx context.Context, use Use) error {
+	if m.o.Record == nil {
+		return use.Err
+	}
+	if err := m.o.Record(ctx, use); use.Err == nil {
+		return err
+	}
+	return use.Err
 }
 
 // writer returns the instance that makes the KEKs of a mode, and the key.
@@ -77,27 +101,34 @@ func (m *Manager) Resolve(_ context.Context, mode cipher.Mode, keyID string) (km
 // key that Resolve names. The default key is made on first use. The caller owns
 // the KEK.
 func (m *Manager) GenerateKEK(ctx context.Context, mode cipher.Mode, keyID string, keyContext []byte) (*cipher.KEK, kms.Wrapped, error) {
-	const op = "generate KEK"
+	const op = OpGenerate
 	start := time.Now()
 	in, key, fallback, err := m.writer(mode, keyID)
 	if err != nil {
 		return nil, kms.Wrapped{}, kms.NewError(op, keyID, err)
 	}
 	type issued struct {
-		kek *cipher.KEK
-		w   kms.Wrapped
+		kek     *cipher.KEK
+		w       kms.Wrapped
+		created bool // the key
 	}
 	got, err := request(ctx, m, in, func(ctx context.Context, s Service) (issued, error) {
 		kek, w, err := s.GenerateKEK(ctx, key, keyContext)
 		if fallback && errors.Is(err, kms.NotFound) {
-			if _, made := s.CreateKey(ctx, key); made == nil || errors.Is(made, kms.AlreadyExists) {
+			_, made := s.CreateKey(ctx, key)
+			if made == nil || errors.Is(made, kms.AlreadyExists) {
 				kek, w, err = s.GenerateKEK(ctx, key, keyContext)
 			}
+			return issued{kek, w, made == nil}, err
 		}
-		return issued{kek, w}, err
+		return issued{kek: kek, w: w}, err
 	}, func(i issued) { i.kek.Wipe() })
-	m.observe(ctx, start, Use{Op: op, Instance: in.id, KeyID: key, Version: got.w.Version, Err: err})
-	if err != nil {
+	use := Use{Op: op, Instance: in.id, KeyID: key, Version: got.w.Version, Err: err}
+	m.observe(ctx, start, use)
+	if err := m.recordIssue(ctx, use, got.created); err != nil {
+		if got.kek != nil {
+			got.kek.Wipe()
+		}
 		return nil, kms.Wrapped{}, kms.NewError(op, key, err)
 	}
 	if !in.builtin {
@@ -106,10 +137,21 @@ func (m *Manager) GenerateKEK(ctx context.Context, mode cipher.Mode, keyID strin
 	return got.kek, got.w, nil
 }
 
+// recordIssue keeps the record of a KEK that was made, and of the key that was made for it.
+func (m *Manager) recordIssue(ctx context.Context, use Use, created bool) error {
+	if created {
+		key := Use{Op: OpCreate, Instance: use.Instance, KeyID: use.KeyID}
+		if err := m.keepRecord(ctx, key); err != nil {
+			return err
+		}
+	}
+	return m.keepRecord(ctx, use)
+}
+
 // Unwrap gives back a KEK, whichever backend wrapped it: from the cache, or by
 // one call for all who ask at the same time. The caller owns the KEK.
 func (m *Manager) Unwrap(ctx context.Context, w kms.Wrapped, keyContext []byte) (*cipher.KEK, error) {
-	const op = "unwrap KEK"
+	const op = OpUnwrap
 	start := time.Now()
 	in, err := m.instance(w.Instance)
 	if err == nil {
@@ -129,8 +171,12 @@ func (m *Manager) Unwrap(ctx context.Context, w kms.Wrapped, keyContext []byte) 
 		call := func() (*cipher.KEK, error) { return request(m.ctx, m, in, ask, (*cipher.KEK).Wipe) }
 		kek, hit, err = m.leases.get(bounded, newLeaseKey(w, keyContext), owner{in.id, w.KeyID}, m.spawnOr, call)
 	}
-	m.observe(ctx, start, Use{Op: op, Instance: in.id, KeyID: w.KeyID, Version: w.Version, Cached: hit, Err: err})
-	if err != nil {
+	use := Use{Op: op, Instance: in.id, KeyID: w.KeyID, Version: w.Version, Cached: hit, Err: err}
+	m.observe(ctx, start, use)
+	if err := m.keepRecord(ctx, use); err != nil {
+		if kek != nil {
+			kek.Wipe()
+		}
 		return nil, kms.NewError(op, w.KeyID, err)
 	}
 	return kek, nil
@@ -208,10 +254,13 @@ func (m *Manager) NewestVersion(ctx context.Context, id cipher.InstanceID, keyID
 			return err
 		}
 		kek, w, err := s.GenerateKEK(ctx, keyID, []byte(probeContext))
-		if err != nil {
+		if err == nil {
+			kek.Wipe()
+		}
+		use := Use{Op: OpGenerate, Instance: s.Instance(), KeyID: keyID, Version: w.Version, Err: err}
+		if err := m.keepRecord(ctx, use); err != nil {
 			return err
 		}
-		kek.Wipe()
 		version = w.Version
 		return nil
 	})
@@ -239,11 +288,15 @@ func (m *Manager) Rewrap(ctx context.Context, items []kms.RewrapItem) []kms.Rewr
 			return nil
 		})
 		for i, place := range places {
+			result, keyID := &results[place], items[place].Wrapped.KeyID
 			if err != nil {
-				results[place].Err = kms.NewError("rewrap KEK", items[place].Wrapped.KeyID, err)
+				result.Err = kms.NewError(OpRewrap, keyID, err)
 			} else {
-				results[place] = done[i]
+				*result = done[i]
 			}
+			result.Err = kms.NewError(OpRewrap, keyID, m.keepRecord(ctx, Use{
+				Op: OpRewrap, Instance: id, KeyID: keyID, Version: result.Wrapped.Version, Item: place, Err: result.Err,
+			}))
 		}
 	}
 	return results
@@ -258,9 +311,9 @@ func (m *Manager) Move(ctx context.Context, w kms.Wrapped, keyContext []byte, to
 	defer kek.Wipe()
 	err = m.Do(ctx, to.Instance, func(ctx context.Context, s Service) error {
 		moved, err = kms.WrapKEK(ctx, s, to.KeyID, kek, keyContext)
-		return err
+		return m.keepRecord(ctx, Use{Op: OpWrap, Instance: to.Instance, KeyID: to.KeyID, Version: moved.Version, Err: err})
 	})
-	return moved, kms.NewError("wrap KEK", to.KeyID, err)
+	return moved, kms.NewError(OpWrap, to.KeyID, err)
 }
 
 // Do calls fn with the service of an instance, the serving one where id is zero,

@@ -3,6 +3,7 @@ package manager_test
 import (
 	"context"
 	"errors"
+	"fmt"
 	"testing"
 	"time"
 
@@ -176,4 +177,85 @@ func TestClosed(t *testing.T) {
 	ctx, cancel := context.WithTimeout(t.Context(), 50*time.Millisecond)
 	defer cancel()
 	wantKind(t, m.Apply(ctx, vault("https://a")), kms.Unavailable)
+}
+
+// TestRecord keeps a record of every use, and gives nobody a KEK of which there is none.
+func TestRecord(t *testing.T) {
+	t.Parallel()
+	w := newWorld()
+	var uses []manager.Use
+	var full error
+	w.options.Record = func(_ context.Context, u manager.Use) error {
+		uses = append(uses, u)
+		return full
+	}
+	m := w.open(t)
+	must(t, m.Apply(t.Context(), vault("https://a")))
+	first := issue(t, m, cipher.ModeSSEKMS, "app-default")
+	second := issue(t, m, cipher.ModeSSEKMS, "app-default")
+	must(t, first.check(t.Context(), m))
+	must(t, m.Do(t.Context(), first.w.Instance, func(ctx context.Context, s manager.Service) error {
+		_, err := s.RotateKey(ctx, "app-default")
+		return err
+	}))
+	damaged := second.w
+	damaged.Ciphertext = []byte("damaged")
+	items := []kms.RewrapItem{{Wrapped: first.w, Context: keyContext}, {Wrapped: damaged, Context: keyContext}}
+	results := m.Rewrap(t.Context(), items)
+	must(t, results[0].Err)
+	to := kms.KeyRef{Instance: w.builtin.Instance(), KeyID: builtinKey}
+	_ = issue(t, m, cipher.ModeSSES3, "") // makes the key
+	if _, err := m.Move(t.Context(), second.w, keyContext, to); err != nil {
+		t.Fatal(err)
+	}
+	vaultID, builtinID := first.w.Instance, w.builtin.Instance()
+	want := []manager.Use{
+		{Op: manager.OpGenerate, Instance: vaultID, KeyID: "app-default", Version: 1},
+		{Op: manager.OpGenerate, Instance: vaultID, KeyID: "app-default", Version: 1},
+		{Op: manager.OpUnwrap, Instance: vaultID, KeyID: "app-default", Version: 1, Cached: true},
+		{Op: manager.OpRewrap, Instance: vaultID, KeyID: "app-default", Version: 2},
+		{Op: manager.OpRewrap, Instance: vaultID, KeyID: "app-default", Item: 1, Err: results[1].Err},
+		{Op: manager.OpCreate, Instance: builtinID, KeyID: builtinKey},
+		{Op: manager.OpGenerate, Instance: builtinID, KeyID: builtinKey, Version: 1},
+		{Op: manager.OpUnwrap, Instance: vaultID, KeyID: "app-default", Version: 1, Cached: true},
+		{Op: manager.OpWrap, Instance: builtinID, KeyID: builtinKey, Version: 1},
+	}
+	for n := range max(len(want), len(uses)) {
+		if n >= len(want) || n >= len(uses) || uses[n] != want[n] {
+			t.Fatalf("use %d of %d differs, want %d: %+v", n, len(uses), len(want), uses)
+		}
+	}
+
+	full = fmt.Errorf("%w: the disk is full", kms.Unavailable)
+	wantKind(t, first.check(t.Context(), m), kms.Unavailable)
+	_, _, err := m.GenerateKEK(t.Context(), cipher.ModeSSEKMS, "", keyContext)
+	wantKind(t, err, kms.Unavailable)
+	wantKind(t, m.Rewrap(t.Context(), items)[0].Err, kms.Unavailable)
+	_, err = m.Move(t.Context(), second.w, keyContext, to)
+	wantKind(t, err, kms.Unavailable)
+	full = nil
+	must(t, first.check(t.Context(), m))
+}
+
+// TestRecordBackground keeps a record of what nobody asked for.
+func TestRecordBackground(t *testing.T) {
+	t.Parallel()
+	w := newWorld()
+	uses := make(chan manager.Use, 100)
+	w.options.Record = func(_ context.Context, u manager.Use) error {
+		uses <- u
+		return nil
+	}
+	w.options.ProbeInterval = time.Hour
+	given := vault("https://a")
+	w.options.Given = &given
+	m := w.open(t)
+	start, probe := <-uses, <-uses
+	id := m.Status().Instance
+	if want := (manager.Use{Op: manager.OpStart, Instance: id, KeyID: "app-default"}); start != want {
+		t.Errorf("the start is %+v", start)
+	}
+	if want := (manager.Use{Op: manager.OpProbe, Instance: id, KeyID: "app-default"}); probe != want {
+		t.Errorf("the probe is %+v", probe)
+	}
 }

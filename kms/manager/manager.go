@@ -58,6 +58,10 @@ type Options struct {
 	// Observe is told of every use of a key on the request path, in the
 	// goroutine that asked; may be nil.
 	Observe func(ctx context.Context, use Use)
+	// Record keeps a record of every use of a key, the background's too, in the
+	// goroutine that uses it and before anybody gets what comes of it. Where it
+	// fails, so does the use. May be nil.
+	Record func(ctx context.Context, use Use) error
 	// Logger is told what happens in the background; none when nil.
 	Logger *slog.Logger
 

@@ -187,7 +187,31 @@ func (m *Manager) tend() bool {
 		}
 		return err == nil
 	}
-	return m.ProbeNow(ctx).Reachable
+	p := m.ProbeNow(ctx)
+	m.recordProbe(ctx, serving, p)
+	return p.Reachable
+}
+
+// recordProbe keeps the record of a probe that has used a key. What it says is no secret: a record that cannot be kept
+// takes nothing from anybody.
+func (m *Manager) recordProbe(ctx context.Context, in *instance, p Probe) {
+	if !p.Reachable {
+		return
+	}
+	use := Use{Op: OpProbe, Instance: in.id, KeyID: m.probeKey(in), Err: p.Err}
+	if err := m.keepRecord(ctx, use); err != nil && p.Err == nil {
+		m.o.Logger.Warn("no record of a probe could be kept", "error", err)
+	}
+}
+
+// probeKey is the key that a probe of an instance uses.
+func (m *Manager) probeKey(in *instance) string {
+	if in.builtin {
+		return m.o.BuiltinKeyID
+	}
+	m.mu.RLock()
+	defer m.mu.RUnlock()
+	return m.settings().defaultKey()
 }
 
 // startPending applies what was given at the start.
@@ -209,8 +233,16 @@ func (m *Manager) startPending() bool {
 		m.mu.Lock()
 		defer m.mu.Unlock()
 		m.failure = err
+		return false
 	}
-	return err == nil
+	m.mu.RLock()
+	serving := m.serving
+	m.mu.RUnlock()
+	use := Use{Op: OpStart, Instance: serving.id, KeyID: pending.DefaultKeyID}
+	if err := m.keepRecord(m.ctx, use); err != nil {
+		m.o.Logger.Warn("no record of the start could be kept", "error", err)
+	}
+	return true
 }
 
 // timeout bounds one administrative call.
@@ -225,14 +257,12 @@ func (m *Manager) timeout() time.Duration {
 // keyring.
 func (m *Manager) ProbeNow(ctx context.Context) Probe {
 	m.mu.RLock()
-	in, keyID := m.serving, m.settings().defaultKey()
+	in := m.serving
 	m.mu.RUnlock()
 	if in == nil {
 		return Probe{}
 	}
-	if in.builtin {
-		keyID = m.o.BuiltinKeyID
-	}
+	keyID := m.probeKey(in)
 	c, _ := in.snapshot()
 	p := Probe{At: time.Now()}
 	h, err := m.pin(ctx, in)
