@@ -208,6 +208,7 @@ type Report struct {
 	Circuit           Circuit
 	InFlight          int       // calls under way
 	CredentialExpires time.Time // zero: never, or not known
+	NoCredential      bool      // there is none now, so every call fails
 	KeyState          string    // where states and tags are kept that the backend has no place for; "" in the backend itself
 	Notes             []string  // what an administrator should know, such as a key that is not derived
 }

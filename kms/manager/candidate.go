@@ -118,13 +118,13 @@ func (m *Manager) prove(ctx context.Context, cand *candidate) error {
 		return err
 	}
 	explicit := cand.config.DefaultKeyID != ""
-	proof, err := roundTrip(ctx, cand.service, cand.config.defaultKey(), explicit)
+	proof, stage, err := roundTrip(ctx, cand.service, cand.config.defaultKey(), explicit)
 	cand.probe.Latency = time.Since(start)
 	if err == nil {
 		cand.proof, cand.probe.Proven = proof, true
 		return nil
 	}
-	cand.probe.Err = cand.config.safe("probe backend", err)
+	cand.probe.Err, cand.probe.Failed = cand.config.safe("probe backend", err), stage
 	switch kind := kms.KindOf(err); {
 	case kind == kms.NotFound, kind == kms.Disabled, kind == kms.InvalidState:
 		return nil
@@ -139,26 +139,29 @@ func (m *Manager) prove(ctx context.Context, cand *candidate) error {
 var errAnotherKEK = fmt.Errorf("%w: another KEK came out than went in", kms.Crypto)
 
 // roundTrip has a KEK made, unwrapped and compared. Where it is allowed, a key
-// that is missing is made.
-func roundTrip(ctx context.Context, s Service, keyID string, create bool) (*proofRecord, error) {
+// that is missing is made. After an error stage says what failed.
+func roundTrip(ctx context.Context, s Service, keyID string, create bool) (proof *proofRecord, stage ProbeStage, err error) {
 	kek, w, err := s.GenerateKEK(ctx, keyID, []byte(probeContext))
 	if errors.Is(err, kms.NotFound) && create {
 		if _, made := s.CreateKey(ctx, keyID); made != nil && !errors.Is(made, kms.AlreadyExists) {
-			return nil, err
+			return nil, StageKey, err
 		}
 		kek, w, err = s.GenerateKEK(ctx, keyID, []byte(probeContext))
 	}
-	if err != nil {
-		return nil, err
+	switch {
+	case errors.Is(err, kms.NotFound):
+		return nil, StageKey, err
+	case err != nil:
+		return nil, StageGenerate, err
 	}
 	defer kek.Wipe()
 	again, err := s.Unwrap(ctx, w, []byte(probeContext))
 	if err != nil {
-		return nil, err
+		return nil, StageDecrypt, err
 	}
 	defer again.Wipe()
 	if !again.Equal(kek) {
-		return nil, errAnotherKEK
+		return nil, StageCompare, errAnotherKEK
 	}
-	return &proofRecord{Blob: w.Blob(), Fingerprint: kek.Fingerprint().String()}, nil
+	return &proofRecord{Blob: w.Blob(), Fingerprint: kek.Fingerprint().String()}, "", nil
 }

@@ -48,8 +48,9 @@
 // # What it does not do
 //
 // It knows no Vault and no environment: factories and Options.Given are passed
-// in. It writes no audit log and no metrics: Options.Record, Options.Observe and
-// Status are for those. It counts no references: Options.References and Options.KeyReferences do.
+// in. It writes no audit log and no metrics: Options.Record is for the one,
+// Options.Watcher, Options.Observe, Status and KeySurveys for the other. It counts
+// no references: Options.References and Options.KeyReferences do.
 //
 // # Secrets
 //

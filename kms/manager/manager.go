@@ -62,6 +62,8 @@ type Options struct {
 	// goroutine that uses it and before anybody gets what comes of it. Where it
 	// fails, so does the use. May be nil.
 	Record func(ctx context.Context, use Use) error
+	// Watcher is told what the backends do; may be nil.
+	Watcher Watcher
 	// Logger is told what happens in the background; none when nil.
 	Logger *slog.Logger
 
@@ -120,7 +122,7 @@ var errClosed = fmt.Errorf("%w: the key service is closing", kms.Unavailable)
 // Manager is the key service of the engine and the life of its backends.
 //
 // Locks are taken in this order: life, mu, instance.mu, leases.mu, then those of
-// handle and tasks, under which nothing is taken. A backend is called under life
+// handle, tasks and surveys, under which nothing is taken. A backend is called under life
 // alone.
 type Manager struct {
 	o       Options
@@ -131,7 +133,8 @@ type Manager struct {
 	ctx    context.Context // ends with Close
 	cancel context.CancelFunc
 
-	tasks tasks
+	tasks    tasks
+	surveyed surveys
 
 	life chan struct{} // holds one token; who takes it may change the configuration
 
@@ -162,7 +165,9 @@ func New(ctx context.Context, o Options) (*Manager, error) {
 	m := &Manager{
 		o: o, leases: newLeases(), kick: make(chan struct{}, 1), life: make(chan struct{}, 1),
 		phase: phaseNone, instances: map[cipher.InstanceID]*instance{}, targets: map[string]*Config{},
+		surveyed: surveys{kick: make(chan struct{}, 1)},
 	}
+	m.o.Builtin = m.watch(o.Builtin, BackendBuiltin)
 	m.ctx, m.cancel = context.WithCancel(context.WithoutCancel(ctx))
 	m.life <- struct{}{}
 	r, err := m.load(ctx)
@@ -174,7 +179,7 @@ func New(ctx context.Context, o Options) (*Manager, error) {
 		return nil, kms.NewError("open key service", "", err)
 	}
 	m.spawn(m.background)
-	if o.KeyReferences != nil || o.RotateDue {
+	if o.KeyReferences != nil || o.RotateDue || o.Watcher != nil {
 		m.spawn(m.sweeps)
 	}
 	return m, nil
@@ -286,6 +291,14 @@ func (m *Manager) configureCache() {
 	m.leases.configure(!c.NoCache, c.MaxCachedKeys, c.CacheTTL)
 }
 
+// surveys are what was last found out about keys.
+type surveys struct {
+	kick chan struct{} // asks for another; has room for one
+
+	mu   sync.Mutex
+	last []KeySurvey
+}
+
 // tasks are goroutines that Close waits for.
 type tasks struct {
 	mu     sync.RWMutex
@@ -315,7 +328,7 @@ func (m *Manager) make(ctx context.Context, c Config, instance cipher.InstanceID
 	if err != nil {
 		return nil, c.safe(op, err)
 	}
-	return service, nil
+	return m.watch(service, c.Type), nil
 }
 
 // Close ends the background, waits for what is under way, closes the backends

@@ -28,8 +28,21 @@ type Probe struct {
 	Reachable bool
 	Proven    bool
 	Latency   time.Duration
-	Err       error // why it is not proven; tells no secret
+	Failed    ProbeStage // that failed; "" when none has
+	Err       error      // why it is not proven; tells no secret
 }
+
+// ProbeStage is a step of a probe.
+type ProbeStage string
+
+// The steps of a probe, in their order.
+const (
+	StageReach    ProbeStage = "reach"    // the backend answers
+	StageKey      ProbeStage = "key"      // the key is there
+	StageGenerate ProbeStage = "generate" // a KEK is made
+	StageDecrypt  ProbeStage = "decrypt"  // it is unwrapped
+	StageCompare  ProbeStage = "compare"  // and is the same
+)
 
 // Status is how the key service fares. It holds no secret.
 type Status struct {
@@ -58,7 +71,16 @@ type InstanceStatus struct {
 	Open     bool   // it was built
 	Failure  string // why not
 	Config   Summary
-	KeyState string // kms.Report.KeyState
+	Report   kms.Report // zero where it is not open
+	KeyState string     // kms.Report.KeyState
+}
+
+// Backend is what Call.Backend is for this instance.
+func (s InstanceStatus) Backend() string {
+	if s.Builtin {
+		return BackendBuiltin
+	}
+	return s.Config.Type
 }
 
 // Status returns how the key service fares, without a call to a backend.
@@ -129,10 +151,14 @@ func (in *instance) status() InstanceStatus {
 		s.Failure = in.failure.Error()
 	}
 	if in.handle != nil {
-		s.KeyState = kms.ReportOf(in.handle.service).KeyState
+		s.Report = kms.ReportOf(in.handle.service)
+		s.KeyState = s.Report.KeyState
 	}
 	return s
 }
+
+// backend is what Call.Backend is for the instance.
+func (in *instance) backend() string { return in.status().Backend() }
 
 // wake lets the background work at once.
 func (m *Manager) wake() {
@@ -264,7 +290,7 @@ func (m *Manager) ProbeNow(ctx context.Context) Probe {
 	}
 	keyID := m.probeKey(in)
 	c, _ := in.snapshot()
-	p := Probe{At: time.Now()}
+	p := Probe{At: time.Now(), Failed: StageReach}
 	h, err := m.pin(ctx, in)
 	if err == nil {
 		defer h.release()
@@ -272,17 +298,26 @@ func (m *Manager) ProbeNow(ctx context.Context) Probe {
 		p.Reachable = err == nil
 	}
 	if err == nil {
-		_, err = roundTrip(ctx, h.service, keyID, in.builtin)
+		_, p.Failed, err = roundTrip(ctx, h.service, keyID, in.builtin)
 		p.Proven = err == nil
 	}
 	p.Err, p.Latency = c.safe("probe backend", err), time.Since(p.At)
+	m.probed(in, p)
+	return p
+}
+
+// probed keeps what a probe of an instance found, if it serves still.
+func (m *Manager) probed(in *instance, p Probe) {
 	m.mu.Lock()
-	defer m.mu.Unlock()
-	if m.serving == in {
+	serves := m.serving == in
+	if serves {
 		m.probe = p
 		if p.Reachable {
 			m.failure = nil
 		}
 	}
-	return p
+	m.mu.Unlock()
+	if serves && m.o.Watcher != nil {
+		m.o.Watcher.Probed(p)
+	}
 }

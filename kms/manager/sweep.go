@@ -2,7 +2,6 @@ package manager
 
 import (
 	"context"
-	"errors"
 	"time"
 
 	"coffer/cipher"
@@ -28,29 +27,19 @@ type Swept struct {
 // Options.RotateDue, a key whose rotation is due is rotated. It returns the keys
 // that were due, and the errors of backends that could not list theirs.
 func (m *Manager) Sweep(ctx context.Context) ([]Swept, error) {
-	m.mu.RLock()
-	var open []*instance
-	for _, in := range m.instances {
-		if in.status().Open {
-			open = append(open, in)
-		}
-	}
-	m.mu.RUnlock()
 	var all []Swept
-	var errs []error
-	for _, in := range open {
-		errs = append(errs, m.Do(ctx, in.id, func(ctx context.Context, s Service) error {
-			return eachKey(ctx, s, func(k kms.KeyInfo) {
-				if swept, due := m.sweepKey(ctx, s, k); due {
-					all = append(all, swept)
-				}
-			})
-		}))
+	err := m.visitKeys(ctx, func(ctx context.Context, s Service, k kms.KeyInfo) {
+		if swept, due := m.sweepKey(ctx, s, k); due {
+			all = append(all, swept)
+		}
+	})
+	if m.o.Watcher != nil && len(all) > 0 {
+		m.o.Watcher.Swept(all)
 	}
-	return all, errors.Join(errs...)
+	return all, err
 }
 
-// eachKey calls fn for every key that can be used. fn may destroy it.
+// eachKey calls fn for every key, also those with a Fault. fn may destroy it.
 func eachKey(ctx context.Context, s Service, fn func(kms.KeyInfo)) error {
 	for after := ""; ; {
 		page, err := s.ListKeys(ctx, after, kms.MaxListedKeys)
@@ -59,9 +48,7 @@ func eachKey(ctx context.Context, s Service, fn func(kms.KeyInfo)) error {
 		}
 		for _, k := range page.Keys {
 			after = k.ID
-			if k.Fault == nil {
-				fn(k)
-			}
+			fn(k)
 		}
 		if !page.More || len(page.Keys) == 0 {
 			return nil
@@ -92,20 +79,44 @@ func (m *Manager) sweepKey(ctx context.Context, s Service, k kms.KeyInfo) (Swept
 	return swept, true
 }
 
-// sweeps sweeps until Close.
+// sweeps sweeps until Close, and looks at the keys in between where somebody
+// wants to know.
 func (m *Manager) sweeps() {
+	sweep := time.NewTicker(m.o.SweepInterval)
+	defer sweep.Stop()
+	var survey <-chan time.Time // nil: nobody wants one
+	if m.o.Watcher != nil {
+		survey = time.After(firstSurvey)
+	}
 	for {
 		select {
-		case <-time.After(m.o.SweepInterval):
+		case <-sweep.C:
+			m.sweepNow()
+		case <-m.surveyed.kick:
+			if survey == nil {
+				survey = time.After(surveyPause)
+			}
+		case <-survey:
+			survey = nil
+			m.surveyNow()
 		case <-m.ctx.Done():
 			return
 		}
-		swept, err := m.Sweep(m.ctx)
-		if err != nil {
-			m.o.Logger.Warn("keys cannot be listed", "error", err)
-		}
-		if m.o.OnSwept != nil && len(swept) > 0 {
-			m.o.OnSwept(m.ctx, swept)
-		}
+	}
+}
+
+func (m *Manager) sweepNow() {
+	swept, err := m.Sweep(m.ctx)
+	if err != nil {
+		m.o.Logger.Warn("keys cannot be listed", "error", err)
+	}
+	if m.o.OnSwept != nil && len(swept) > 0 {
+		m.o.OnSwept(m.ctx, swept)
+	}
+}
+
+func (m *Manager) surveyNow() {
+	if err := m.Survey(m.ctx); err != nil {
+		m.o.Logger.Debug("keys cannot be listed", "error", err)
 	}
 }

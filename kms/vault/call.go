@@ -110,13 +110,14 @@ func sleep(ctx context.Context, d time.Duration) bool {
 }
 
 // attempt asks the circuit breaker, makes the call and tells it the outcome.
-func (b *Backend) attempt(ctx context.Context, c call, into any) error {
+func (b *Backend) attempt(ctx context.Context, c call, into any) (err error) {
 	leave, wait, ok := b.breaker.enter()
 	if !ok {
 		e := c.fault(ErrCircuitOpen)
 		e.RetryAfter = wait
 		return e
 	}
+	defer func() { kms.NoteAttempt(ctx, err) }()
 	told := outcomeNone
 	defer func() { leave(told) }()
 	ctx, cancel := context.WithTimeoutCause(ctx, b.attemptTimeout(c), ErrSlow)

@@ -70,6 +70,8 @@ type Options struct {
 	BreakerFailures int
 	BreakerPause    time.Duration
 
+	// OnAuth is told of every "login" and "renew" of the token; may be nil.
+	OnAuth func(op string, took time.Duration, err error)
 	// Logger is told of logins that fail; none when nil.
 	Logger *slog.Logger
 }
@@ -179,6 +181,9 @@ func (o Options) withDefaults() Options {
 	setDefault(&o.InFlight, DefaultInFlight)
 	setDefault(&o.BreakerFailures, DefaultBreakerFailures)
 	setDefault(&o.BreakerPause, DefaultBreakerPause)
+	if o.OnAuth == nil {
+		o.OnAuth = func(string, time.Duration, error) {}
+	}
 	if o.Logger == nil {
 		o.Logger = slog.New(slog.DiscardHandler)
 	}

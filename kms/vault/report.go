@@ -12,9 +12,9 @@ import (
 
 // Report implements kms.Reporter.
 func (b *Backend) Report() kms.Report {
-	expires, fault := b.session.report()
+	expires, missing, fault := b.session.report()
 	r := kms.Report{
-		Circuit: b.breaker.state(), InFlight: len(b.slots), CredentialExpires: expires, KeyState: b.states.where(),
+		Circuit: b.breaker.state(), InFlight: len(b.slots), CredentialExpires: expires, NoCredential: missing, KeyState: b.states.where(),
 	}
 	note := func(is bool, format string, args ...any) {
 		if is {

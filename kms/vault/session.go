@@ -58,6 +58,7 @@ type session struct {
 	auth      Auth
 	connector *connector
 	log       *slog.Logger
+	onAuth    func(op string, took time.Duration, err error)
 	wake      chan struct{} // tells run to look again
 	stop      context.CancelFunc
 	stopped   chan struct{} // closed when run has ended
@@ -71,7 +72,7 @@ type session struct {
 func startSession(o Options, c *connector) *session {
 	ctx, stop := context.WithCancel(context.Background())
 	s := &session{
-		auth: o.Auth, connector: c, log: o.Logger, wake: make(chan struct{}, 1),
+		auth: o.Auth, connector: c, log: o.Logger, onAuth: o.OnAuth, wake: make(chan struct{}, 1),
 		stop: stop, stopped: make(chan struct{}), changed: make(chan struct{}),
 	}
 	go s.run(ctx)
@@ -119,7 +120,9 @@ func (s *session) step(ctx context.Context) (next time.Duration, err error) {
 	current := s.current
 	s.mu.Unlock()
 	if current != nil && current.lease.renewable && !current.expired(time.Now()) {
+		start := time.Now()
 		renewed, err := s.renew(ctx, current)
+		s.onAuth("renew", time.Since(start), err)
 		if err == nil && renewed != nil && s.replace(current, renewed) {
 			return renewed.nextStep(), nil
 		}
@@ -130,7 +133,9 @@ func (s *session) step(ctx context.Context) (next time.Duration, err error) {
 		// Renewal has ended, or is refused. Until a login succeeds the token that is
 		// there goes on.
 	}
+	start := time.Now()
 	fresh, err := s.logIn(ctx)
+	s.onAuth("login", time.Since(start), err)
 	if err != nil {
 		s.fail(ctx, err)
 		return 0, err
@@ -334,11 +339,12 @@ func (s *session) close() {
 }
 
 // report describes the token for Report.
-func (s *session) report() (expires time.Time, fault error) {
+func (s *session) report() (expires time.Time, missing bool, fault error) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if s.current != nil {
 		expires = s.current.expires
 	}
-	return expires, s.fault
+	missing = s.current == nil || s.current.expired(time.Now())
+	return expires, missing, s.fault
 }
