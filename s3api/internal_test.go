@@ -43,6 +43,7 @@ func TestInternalNames(t *testing.T) {
 			for _, name := range internalNames() {
 				for _, r := range carryForged(verb, name) {
 					wantNotForged(t, name, s.in(t).do(r))
+					(&sealed{s.in(t), s.fake}).nothingForged() // the next request may write over it
 				}
 			}
 		})
@@ -53,7 +54,6 @@ func TestInternalNames(t *testing.T) {
 	if diff := cmp.Diff(before, s.inspect("kept")); diff != "" {
 		t.Errorf("the object changed:\n%s", diff)
 	}
-	s.nothingForged()
 }
 
 // everyVerb is a request of every operation, with an object kept that none of them writes.
@@ -128,17 +128,15 @@ func wantNotForged(t *testing.T, name string, a *answer) {
 	}
 }
 
-// nothingForged reads everything that is there.
+// nothingForged looks at everything that is there.
 func (s *sealed) nothingForged() {
 	s.t.Helper()
 	list, err := s.store.List(context.Background(), listAll("bucket"))
-	if err != nil || len(list.Objects) < 4 {
-		s.t.Fatalf("%d objects: %v", len(list.Objects), err)
+	if err != nil {
+		s.t.Fatal(err)
 	}
 	for _, o := range list.Objects {
-		for _, method := range []string{"GET", "HEAD"} {
-			wantNotForged(s.t, o.Key, s.must(request{method: method, target: "/bucket/" + o.Key}))
-		}
+		wantNotForged(s.t, o.Key, s.must(request{method: "HEAD", target: "/bucket/" + o.Key}))
 		in := s.inspect(o.Key)
 		for name, value := range in.Info.Meta.User {
 			s.t.Errorf("%s was stored with %s: %s", o.Key, name, value)
