@@ -5,6 +5,7 @@ import (
 	"context"
 	"io"
 	"sort"
+	"time"
 
 	"coffer/chunk"
 	"coffer/cipher"
@@ -17,6 +18,7 @@ type bodyReader struct {
 	body  *body
 	size  int64
 	keys  []*cipher.DataKey // by slot
+	work  worker
 
 	extents   []extent // those found last, of [from, until)
 	from      int64
@@ -46,6 +48,13 @@ func (r *bodyReader) closeChunk() error {
 
 // readAt fills p with the plaintext at off, which must lie within the body.
 func (r *bodyReader) readAt(ctx context.Context, p []byte, off int64) error {
+	start := time.Now()
+	err := r.readAll(ctx, p, off)
+	r.work.did(ctx, int64(len(p)), start, err)
+	return err
+}
+
+func (r *bodyReader) readAll(ctx context.Context, p []byte, off int64) error {
 	for len(p) > 0 {
 		e, run, err := r.find(ctx, off)
 		if err != nil {

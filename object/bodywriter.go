@@ -2,6 +2,7 @@ package object
 
 import (
 	"context"
+	"time"
 
 	"golang.org/x/sync/errgroup"
 
@@ -18,6 +19,7 @@ type bodyWriter struct {
 	key    *cipher.DataKey
 	grant  *grant
 	intent *intent
+	worker worker
 
 	sealer  *cipher.ChunkWriter // nil between chunks
 	file    chunk.Writer
@@ -26,18 +28,25 @@ type bodyWriter struct {
 	commits errgroup.Group // at most one
 }
 
-func (s *Store) newBodyWriter(ctx context.Context, key *cipher.DataKey, g *grant) (*bodyWriter, error) {
+func (s *Store) newBodyWriter(ctx context.Context, key *cipher.DataKey, mode cipher.Mode, g *grant) (*bodyWriter, error) {
 	in, err := s.intents.take(ctx)
 	if err != nil {
 		return nil, err
 	}
-	w := &bodyWriter{store: s, key: key, grant: g, intent: in}
+	w := &bodyWriter{store: s, key: key, grant: g, intent: in, worker: s.sealer(mode)}
 	w.commits.SetLimit(1)
 	return w, nil
 }
 
 // write seals p at the end of the body.
 func (w *bodyWriter) write(ctx context.Context, p []byte) error {
+	start := time.Now()
+	err := w.append(ctx, p)
+	w.worker.did(ctx, int64(len(p)), start, err)
+	return err
+}
+
+func (w *bodyWriter) append(ctx context.Context, p []byte) error {
 	for len(p) > 0 {
 		if w.sealer == nil {
 			if err := w.begin(ctx); err != nil {

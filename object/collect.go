@@ -6,6 +6,7 @@ import (
 	"encoding/hex"
 	"errors"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"coffer/chunk"
@@ -49,6 +50,8 @@ type collector struct {
 	cancel context.CancelFunc
 	done   chan struct{}
 	pass   sync.Mutex // one pass at a time, held across its transactions
+
+	collected, failures atomic.Uint64
 }
 
 func newCollector(s *Store) *collector {
@@ -88,6 +91,7 @@ func (c *collector) loop(ctx context.Context) {
 		case <-c.kicks:
 		}
 		if _, err := c.store.Collect(ctx); err != nil && ctx.Err() == nil {
+			c.failures.Add(1)
 			c.store.log.ErrorContext(ctx, "collection failed; it will be tried again", "error", err)
 		}
 	}
@@ -111,6 +115,7 @@ func (s *Store) Collect(ctx context.Context) (int, error) {
 		}
 		n, err := s.collectBatch(ctx, keys, removals)
 		done += n
+		s.collector.collected.Add(uint64(n))
 		if err != nil {
 			return done, s.wrap("collect", "", "", err)
 		}

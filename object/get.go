@@ -69,7 +69,7 @@ func (s *Store) open(ctx context.Context, bucket cipher.BucketID, rec *record, s
 	}
 	r := &Reader{
 		ctx: ctx, selection: sel, unpin: unpin, off: sel.Offset, end: sel.Offset + sel.Length,
-		body: &bodyReader{store: s, body: &rec.Body, size: rec.Size, keys: keys},
+		body: &bodyReader{store: s, body: &rec.Body, size: rec.Size, keys: keys, work: s.opener(rec.Encryption.mode())},
 	}
 	if r.off < r.end {
 		if err := r.next(); err != nil {

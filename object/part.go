@@ -34,7 +34,8 @@ func (s *Store) putPart(ctx context.Context, req *PartRequest) (PartInfo, error)
 	}
 	defer key.Wipe()
 	p, err := s.receive(ctx, key, &incoming{
-		src: req.Body, size: req.Size, limit: MaxPartSize, unproven: req.Unproven, want: req.Digests, tagMD5: u.Encryption.wantsMD5(),
+		src: req.Body, size: req.Size, limit: MaxPartSize, unproven: req.Unproven, want: req.Digests, mode: u.Encryption.mode(),
+		tagMD5: u.Encryption.wantsMD5(),
 	})
 	if err != nil {
 		return PartInfo{}, err

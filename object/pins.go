@@ -49,6 +49,13 @@ func (p *pins) leave(e *epoch) {
 	}
 }
 
+// count tells how many bodies are pinned.
+func (p *pins) count() int {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	return len(p.bodies)
+}
+
 // pin protects a body until unpin. Only a registered reader may call it.
 func (p *pins) pin(id cipher.BodyID) {
 	p.mu.Lock()

@@ -33,7 +33,8 @@ func (s *Store) put(ctx context.Context, req *PutRequest) (*record, error) {
 	}
 	defer key.Wipe()
 	p, err := s.receive(ctx, key, &incoming{
-		src: req.Body, size: req.Size, limit: MaxPutSize, unproven: req.Unproven, want: req.Digests, tagMD5: r.Encryption.wantsMD5(),
+		src: req.Body, size: req.Size, limit: MaxPutSize, unproven: req.Unproven, want: req.Digests, mode: plan.mode,
+		tagMD5: r.Encryption.wantsMD5(),
 	})
 	if err != nil {
 		return nil, err

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"io"
 	"sync"
+	"time"
 
 	"coffer/cipher"
 	"coffer/metastore"
@@ -68,6 +69,7 @@ type incoming struct {
 	limit    int64
 	unproven bool
 	want     Digests
+	mode     cipher.Mode
 	tagMD5   bool // the entity tag is the MD5; else it is computed only if the client sent one
 }
 
@@ -95,25 +97,26 @@ func (s *Store) receive(ctx context.Context, key *cipher.DataKey, in *incoming) 
 		if err := g.spend(ctx, int64(n)); err != nil {
 			return nil, err
 		}
-		return s.receiveInline(key, unit.bytes[:n], d, in.want)
+		return s.receiveInline(ctx, key, unit.bytes[:n], d, in)
 	case err != nil && !r.ended:
 		return nil, err
 	}
-	return s.receiveStream(ctx, key, unit.bytes[:n], r, d, in.want, g)
+	return s.receiveStream(ctx, key, unit.bytes[:n], r, d, in, g)
 }
 
 // receiveInline seals a small body into one chunk for the metastore.
-func (s *Store) receiveInline(key *cipher.DataKey, plaintext []byte, d *digester, want Digests) (*pendingBody, error) {
+func (s *Store) receiveInline(ctx context.Context, key *cipher.DataKey, plaintext []byte, d *digester, in *incoming) (*pendingBody, error) {
 	d.write(plaintext)
 	p := &pendingBody{size: int64(len(plaintext)), digests: d.sums()}
-	if err := want.verify(p.digests); err != nil {
+	if err := in.want.verify(p.digests); err != nil {
 		return nil, err
 	}
 	if len(plaintext) == 0 {
 		return p, nil
 	}
-	id := cipher.NewChunkID()
+	id, start := cipher.NewChunkID(), time.Now()
 	sealed, err := cipher.SealChunk(nil, key, id, s.opts.FrameSize, plaintext)
+	s.sealer(in.mode).did(ctx, p.size, start, err)
 	if err != nil {
 		return nil, err
 	}
@@ -123,12 +126,12 @@ func (s *Store) receiveInline(key *cipher.DataKey, plaintext []byte, d *digester
 }
 
 // receiveStream seals a body into chunk files: first, then the rest of r.
-func (s *Store) receiveStream(ctx context.Context, key *cipher.DataKey, first []byte, r io.Reader, d *digester, want Digests, g *grant) (*pendingBody, error) {
-	w, err := s.newBodyWriter(ctx, key, g)
+func (s *Store) receiveStream(ctx context.Context, key *cipher.DataKey, first []byte, r io.Reader, d *digester, in *incoming, g *grant) (*pendingBody, error) {
+	w, err := s.newBodyWriter(ctx, key, in.mode, g)
 	if err != nil {
 		return nil, err
 	}
-	p, err := s.seal(ctx, w, first, r, d, want)
+	p, err := s.seal(ctx, w, first, r, d, in.want)
 	if err != nil {
 		w.abort(ctx)
 		return nil, err

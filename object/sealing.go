@@ -7,6 +7,7 @@ import (
 	"encoding/json"
 	"errors"
 	"io"
+	"time"
 	"unicode/utf8"
 
 	"coffer/cipher"
@@ -154,6 +155,7 @@ type keyring struct {
 	service KeyService
 	buckets *bucketKeys
 	store   cipher.StoreID
+	observe func(Work) // is told of keys that cannot be had
 }
 
 func (k *keyring) binding(bucket cipher.BucketID, object cipher.ObjectID) cipher.Binding {
@@ -172,7 +174,12 @@ func (k *keyring) seal(ctx context.Context, name string, b *bucketRecord, object
 }
 
 // sealKey seals a DataKey for an object as planned.
-func (k *keyring) sealKey(ctx context.Context, name string, b *bucketRecord, object cipher.ObjectID, p *sealingPlan, key *cipher.DataKey) ([]byte, error) {
+func (k *keyring) sealKey(ctx context.Context, name string, b *bucketRecord, object cipher.ObjectID, p *sealingPlan, key *cipher.DataKey) (box []byte, err error) {
+	defer func(start time.Time) {
+		if err != nil {
+			worker{k.observe, false, p.mode}.did(ctx, 0, start, err)
+		}
+	}(time.Now())
 	kek, sealed, err := k.kek(ctx, name, b, p)
 	if err != nil {
 		return nil, err
@@ -205,8 +212,13 @@ func (k *keyring) kek(ctx context.Context, name string, b *bucketRecord, p *seal
 }
 
 // open opens a SealedKey of the object that ctx has as its subject. customer is the client's key, for SSE-C alone.
-func (k *keyring) open(ctx context.Context, bucket cipher.BucketID, object cipher.ObjectID, sealed []byte, customer *cipher.KEK) (*cipher.DataKey, error) {
+func (k *keyring) open(ctx context.Context, bucket cipher.BucketID, object cipher.ObjectID, sealed []byte, customer *cipher.KEK) (key *cipher.DataKey, err error) {
 	var s cipher.SealedKey
+	defer func(start time.Time) {
+		if err != nil {
+			worker{k.observe, true, s.Mode}.did(ctx, 0, start, err)
+		}
+	}(time.Now())
 	if err := s.UnmarshalBinary(sealed); err != nil {
 		return nil, errKindf(KindCorrupt, "sealed key: %w", err)
 	}

@@ -29,6 +29,7 @@ type Options struct {
 	ChunkSize    int64            // bytes of plaintext in a chunk file. Default 64 MiB
 	FrameSize    int              // bytes of plaintext in a frame. Default cipher.DefaultFrameSize
 	CollectEvery time.Duration    // pause of the collector when nothing wakes it. Default 30 s
+	Observe      func(Work)       // is told of sealing and opening, from many goroutines; default: nothing
 }
 
 // DefaultKeyID names the MasterKey of the built-in keyring that wraps the KEKs of buckets.
@@ -50,6 +51,9 @@ func (o *Options) setDefaults() error {
 	}
 	if o.Now == nil {
 		o.Now = time.Now
+	}
+	if o.Observe == nil {
+		o.Observe = func(Work) {}
 	}
 	if o.MetaReserve == nil {
 		o.MetaReserve = func() uint64 { return 0 }
@@ -96,7 +100,7 @@ func Open(ctx context.Context, opts Options) (*Store, error) {
 	run := cipher.NewRunID()
 	s := &Store{
 		opts: opts, log: opts.Logger, run: run,
-		keys:    &keyring{service: opts.Keys, buckets: newBucketKeys(&opts), store: opts.StoreID},
+		keys:    &keyring{service: opts.Keys, buckets: newBucketKeys(&opts), store: opts.StoreID, observe: opts.Observe},
 		intents: &intents{db: opts.Meta, run: run},
 		inodes:  &inodes{db: opts.Meta},
 		pins:    newPins(),
