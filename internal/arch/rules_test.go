@@ -44,6 +44,7 @@ kms/vault                kms cipher internal/secret
 kms/vault/vaulttest
 kms/audit                kms cipher internal/disk
 kms/static               kms cipher
+kms/base                 kms cipher
 kms/manager              kms cipher internal/disk internal/secret
 kms/kmstest              kms cipher internal/disk
 
@@ -51,6 +52,8 @@ cipher
 internal/strictcbor
 internal/disk
 internal/disk/disktest   internal/disk
+
+examples/backend         kms kms/base cipher
 
 bench
 bench/s3load             bench
