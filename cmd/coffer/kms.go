@@ -87,7 +87,7 @@ func readiness(k config.KMS, keys *manager.Manager) func() error {
 		return nil
 	}
 	return func() error {
-		if status := keys.Status(); status.State != manager.NotConfigured && !status.Healthy() {
+		if status := keys.Status(); status.State != manager.NotConfigured && !status.Available() {
 			return errNoKeys
 		}
 		return nil

@@ -3,6 +3,7 @@ package manager
 import (
 	"bytes"
 	"context"
+	"errors"
 	"slices"
 	"time"
 
@@ -61,6 +62,12 @@ type Status struct {
 
 // Healthy reports whether the key service runs and was proven to work.
 func (s Status) Healthy() bool { return s.State == Running && s.Probe.Proven }
+
+// Available reports whether the key service runs and nothing is known to be wrong with it: it is healthy, or has no key yet to
+// prove that with.
+func (s Status) Available() bool {
+	return s.Healthy() || s.State == Running && s.Probe.Reachable && errors.Is(s.Probe.Err, kms.NotFound)
+}
 
 // InstanceStatus is how one backend fares.
 type InstanceStatus struct {

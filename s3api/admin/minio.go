@@ -100,7 +100,7 @@ func (a *API) mcStatus(context.Context, *call) (any, error) {
 		State     mcState           `json:"state"`
 	}{
 		backendName(s.Type), a.defaultKey(), map[string]string{place: state},
-		mcState{a.o.Server.Version, int64(s.Probe.Latency), s.Probe.Reachable, s.Healthy(), int64(a.uptime())},
+		mcState{a.o.Server.Version, int64(s.Probe.Latency), s.Probe.Reachable, s.Available(), int64(a.uptime())},
 	}, nil
 }
 

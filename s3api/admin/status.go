@@ -119,10 +119,10 @@ func newStatusDoc(s manager.Status, defaultKey string) statusDoc {
 		Details: statusDetails{EngineType: s.Type},
 	}
 	if s.State == manager.Running {
-		doc.Healthy = new(s.Healthy())
+		doc.Healthy = new(s.Available())
 	}
 	switch {
-	case s.Healthy():
+	case s.Available():
 		doc.BackendStatus = "healthy"
 	case s.State == manager.Error:
 		doc.BackendStatus = "error"
@@ -188,7 +188,7 @@ func (a *API) serviceStatus(context.Context, *call) (any, error) {
 		doc.BackendType, doc.Summary = new(backendName(s.Type)), newConfigSummary(s.Config)
 	}
 	if s.State == manager.Running {
-		doc.Healthy = new(s.Healthy())
+		doc.Healthy = new(s.Available())
 	}
 	return doc, nil
 }
