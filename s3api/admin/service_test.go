@@ -361,3 +361,14 @@ func TestStatusOfFailure(t *testing.T) {
 		t.Errorf("service status %v", d)
 	}
 }
+
+// TestStatusWithoutKeys calls a backend available in which nobody has made a key yet: S2.
+func TestStatusWithoutKeys(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t, nil)
+	w.want(200, "POST kms/configure", `{"kms_type":"vault","vault_address":"https://vault","vault_token":"`+canary+`"}`)
+	w.has(w.want(200, "GET kms/status", ""), map[string]any{"status": "Degraded", "healthy": true, "backend_status": "healthy"})
+	w.has(w.want(200, "GET kms/service-status", ""), map[string]any{"healthy": true})
+	w.want(200, "POST kms/key/create?keyName=rustfs-default-key", "")
+	w.has(w.want(200, "GET kms/status", ""), map[string]any{"status": "OK", "healthy": true})
+}
