@@ -78,13 +78,8 @@ func (s *Store) createBucket(ctx context.Context, name string) (*bucketRecord, e
 	if err := s.space.admitChange(ctx); err != nil {
 		return nil, err
 	}
-	kek, kekRecord, err := s.keys.buckets.generate(ctx, name, cipher.ModeSSES3, "")
-	if err != nil {
-		return nil, err
-	}
-	kek.Wipe()
 	b := &bucketRecord{Format: recordFormat, ID: cipher.NewBucketID(), Created: s.opts.Now().UnixNano(), Generation: 1}
-	return b, s.opts.Meta.Update(ctx, func(tx *metastore.Tx) error {
+	return b, s.keys.buckets.addGenerated(ctx, name, cipher.ModeSSES3, "", func(tx *change, kek *kekRecord) error {
 		switch _, err := tx.GetForUpdate(bucketKey(name)); {
 		case err == nil:
 			return errKind(KindBucketExists)
@@ -94,7 +89,7 @@ func (s *Store) createBucket(ctx context.Context, name string) (*bucketRecord, e
 		if err := tx.Put(bucketKey(name), encode(b)); err != nil {
 			return err
 		}
-		return tx.Put(kekKey(b.ID, b.Generation), encode(kekRecord))
+		return tx.Put(kekKey(b.ID, b.Generation), encode(kek))
 	})
 }
 

@@ -26,6 +26,7 @@ const (
 // count and a crash can only count too many.
 type bucketKeys struct {
 	db      *metastore.DB
+	update  func(context.Context, func(*change) error) error // Store.update
 	service KeyService
 	now     func() time.Time
 
@@ -72,6 +73,29 @@ func (k *bucketKeys) generate(ctx context.Context, bucket string, mode cipher.Mo
 	record := &kekRecord{Format: recordFormat, Context: keyContext, Created: k.now().UnixNano()}
 	record.setWrapped(w)
 	return kek, record, nil
+}
+
+// addGenerated makes a KEK for a bucket and runs add, which writes its record. Where its key is being retired, because it
+// was rotated meanwhile, another one is made.
+func (k *bucketKeys) addGenerated(ctx context.Context, bucket string, mode cipher.Mode, keyID string, add func(*change, *kekRecord) error) error {
+	for attempt := 0; ; attempt++ {
+		kek, record, err := k.generate(ctx, bucket, mode, keyID)
+		if err != nil {
+			return err
+		}
+		kek.Wipe()
+		err = k.update(ctx, func(tx *change) error {
+			tx.kek(record)
+			return add(tx, record)
+		})
+		below, is := errors.AsType[*belowFloorError](err)
+		if !is {
+			return err
+		}
+		if attempt == maxLifts {
+			return errKindf(KindKeyDisabled, "%w", below)
+		}
+	}
 }
 
 // issue returns the bucket's KEK for one more seal, which the caller wipes, and the SealedKey that names it.
@@ -183,14 +207,9 @@ func readKEK(get func([]byte) ([]byte, error), id kekID) (*kekRecord, error) {
 
 // advance makes the generation after the given one, unless the bucket has it already, and returns the newest.
 func (k *bucketKeys) advance(ctx context.Context, name string, bucket cipher.BucketID, used uint32, keyID string, p *sealingPlan) (uint32, error) {
-	kek, record, err := k.generate(ctx, name, p.mode, p.ref.KeyID)
-	if err != nil {
-		return 0, err
-	}
-	kek.Wipe()
 	var newest uint32
-	err = k.db.Update(ctx, func(tx *metastore.Tx) error {
-		b, err := bucketForUpdate(tx, name)
+	err := k.addGenerated(ctx, name, p.mode, p.ref.KeyID, func(tx *change, record *kekRecord) error {
+		b, err := bucketForUpdate(tx.Tx, name)
 		if err != nil {
 			return err
 		}

@@ -4,10 +4,10 @@ import (
 	"bytes"
 	"cmp"
 	"context"
+	"errors"
 	"slices"
 
 	"coffer/cipher"
-	"coffer/kms"
 	"coffer/metastore"
 )
 
@@ -21,131 +21,182 @@ type CensusEntry struct {
 	Uploads  int64 // in progress
 }
 
-// census is a count under way.
-type census struct {
-	entries     map[censusKey]*CensusEntry
-	generations map[kekID]censusKey
-}
-
-type censusKey struct {
-	instance cipher.InstanceID
-	keyID    string
-	version  uint32
-}
-
-// Census counts, from the records themselves, what depends on each version of each key: KEKs of buckets, and objects and
-// uploads under those or under KEKs of their own. Objects sealed by clients' keys depend on none.
+// Census tells what depends on each version of each key: KEKs of buckets, and objects and uploads under those or under
+// KEKs of their own. Objects sealed by clients' keys depend on none; one with several KEKs of a bucket counts for each.
+// The counts are kept: they are exact at every moment, and reading them takes no look at the records.
 func (s *Store) Census(ctx context.Context) ([]CensusEntry, error) {
-	c := &census{entries: make(map[censusKey]*CensusEntry), generations: make(map[kekID]censusKey)}
-	err := s.opts.Meta.View(ctx, func(v *metastore.View) error {
-		for _, count := range []struct {
-			tag byte
-			add func(metastore.KV) error
-		}{{tagKEK, c.addGeneration}, {tagName, c.addObject}, {tagUpload, c.addUpload}} {
-			from, to := metastore.PrefixRange([]byte{count.tag})
-			for kv, err := range v.Scan(from, to) {
-				if err == nil {
-					err = count.add(kv)
-				}
-				if err == nil {
-					err = ctx.Err()
-				}
-				if err != nil {
-					return err
-				}
-			}
-		}
-		return nil
-	})
-	if err != nil {
-		return nil, s.wrap("census", "", "", err)
-	}
-	out := make([]CensusEntry, 0, len(c.entries))
-	for _, e := range c.entries {
-		out = append(out, *e)
-	}
-	slices.SortFunc(out, func(a, b CensusEntry) int {
-		return cmp.Or(bytes.Compare(a.Instance[:], b.Instance[:]), cmp.Compare(a.KeyID, b.KeyID), cmp.Compare(a.Version, b.Version))
-	})
-	return out, nil
+	entries, err := s.census(ctx, nil)
+	return entries, s.wrap("census", "", "", err)
 }
 
-func (c *census) entry(k censusKey) *CensusEntry {
-	e := c.entries[k]
-	if e == nil {
-		e = &CensusEntry{Instance: k.instance, KeyID: k.keyID, Version: k.version}
-		c.entries[k] = e
+// BucketCensus is Census of what one bucket holds.
+func (s *Store) BucketCensus(ctx context.Context, bucket string) ([]CensusEntry, error) {
+	b, err := s.bucket(ctx, bucket)
+	if err != nil {
+		return nil, s.wrap("census", bucket, "", err)
 	}
-	return e
+	entries, err := s.census(ctx, &b.ID)
+	return entries, s.wrap("census", bucket, "", err)
 }
 
-func (c *census) addGeneration(kv metastore.KV) error {
-	id, err := parseKEKKey(kv.Key)
-	if err != nil {
-		return err
-	}
-	var r kekRecord
-	if err := decode(kv.Value, &r); err != nil {
-		return err
-	}
-	key := censusKey{r.Instance, r.KeyID, r.Version}
-	c.generations[id] = key
-	c.entry(key).KEKs++
-	return nil
-}
-
-func (c *census) addObject(kv metastore.KV) error {
-	r, err := decodeRecord(kv.Value)
-	if err != nil {
-		return err
-	}
-	counted := map[censusKey]bool{}
-	for _, sealed := range r.Keys {
-		key, err := c.addKey(bucketOf(kv.Key), sealed)
+// census reads the counts, or makes them where they are not kept yet.
+func (s *Store) census(ctx context.Context, bucket *cipher.BucketID) (entries []CensusEntry, err error) {
+	err = s.opts.Meta.View(ctx, func(v *metastore.View) error {
+		kept, err := isCensusKept(v.Get)
 		if err != nil {
 			return err
 		}
-		if key != nil && !counted[*key] {
-			counted[*key] = true
-			c.entry(*key).Objects++
+		count := countRecords
+		if kept {
+			count = keptCounts
+		}
+		sums, err := count(ctx, v)
+		if err == nil {
+			entries, err = entriesOf(ctx, v, sums, bucket)
+		}
+		return err
+	})
+	return entries, err
+}
+
+// CensusCheck compares the counts that are kept with the records.
+type CensusCheck struct {
+	Entries  []CensusEntry // as the records say
+	Kept     []CensusEntry // as was kept at the same moment
+	Repaired int           // counts that differed, and were set right
+}
+
+// CheckCensus counts the records, all of them, and sets right what was kept wrongly. Writes go on meanwhile.
+func (s *Store) CheckCensus(ctx context.Context) (CensusCheck, error) {
+	var check CensusCheck
+	var wrong deltas
+	err := s.opts.Meta.View(ctx, func(v *metastore.View) error {
+		kept, err := isCensusKept(v.Get)
+		if err != nil {
+			return err
+		}
+		if !kept {
+			return errKindf(KindOperationAborted, "the census is being made for the first time")
+		}
+		was, err := keptCounts(ctx, v)
+		if err != nil {
+			return err
+		}
+		is, err := countRecords(ctx, v)
+		if err != nil {
+			return err
+		}
+		if check.Kept, err = entriesOf(ctx, v, was, nil); err != nil {
+			return err
+		}
+		check.Entries, err = entriesOf(ctx, v, is, nil)
+		wrong = is.minus(was)
+		return err
+	})
+	if err == nil && len(wrong) > 0 {
+		check.Repaired = len(wrong)
+		s.log.ErrorContext(ctx, "the census was wrong; it is set right", "counts", len(wrong))
+		err = s.ledger.correct(ctx, wrong)
+	}
+	return check, s.wrap("check census", "", "", err)
+}
+
+// countRecords counts what depends on keys from the records and uploads themselves.
+func countRecords(ctx context.Context, v *metastore.View) (deltas, error) {
+	sums := deltas{}
+	for _, count := range []struct {
+		tag byte
+		add func(metastore.KV) error
+	}{
+		{tagName, func(kv metastore.KV) error {
+			r, err := decodeRecord(kv.Value)
+			if err != nil {
+				return err
+			}
+			return eachDependency(bucketOf(kv.Key), r.Keys, sums.add)
+		}},
+		{tagUpload, func(kv metastore.KV) error {
+			var u uploadRecord
+			if err := decode(kv.Value, &u); err != nil {
+				return err
+			}
+			return uploadDependency(bucketOf(kv.Key), u.Key, sums.add)
+		}},
+	} {
+		if err := scanTag(ctx, v, []byte{count.tag}, count.add); err != nil {
+			return nil, err
+		}
+	}
+	return sums, nil
+}
+
+// scanTag calls fn for every key of a view with a prefix.
+func scanTag(ctx context.Context, v *metastore.View, prefix []byte, fn func(metastore.KV) error) error {
+	from, to := metastore.PrefixRange(prefix)
+	for kv, err := range v.Scan(from, to) {
+		if err = errors.Join(err, ctx.Err()); err == nil {
+			err = fn(kv)
+		}
+		if err != nil {
+			return err
 		}
 	}
 	return nil
 }
 
-func (c *census) addUpload(kv metastore.KV) error {
-	var u uploadRecord
-	if err := decode(kv.Value, &u); err != nil {
-		return err
-	}
-	key, err := c.addKey(bucketOf(kv.Key), u.Key)
-	if key != nil {
-		c.entry(*key).Uploads++
-	}
-	return err
-}
-
-// addKey counts the KEK of a SealedKey, if it is not a bucket's, and returns what it depends on; nil for a client's key.
-func (c *census) addKey(bucket cipher.BucketID, sealed []byte) (*censusKey, error) {
-	var s cipher.SealedKey
-	if err := s.UnmarshalBinary(sealed); err != nil {
-		return nil, errKindf(KindCorrupt, "sealed key: %w", err)
-	}
-	if s.Mode == cipher.ModeSSEC {
-		return nil, nil
-	}
-	if s.Generation != 0 {
-		key, ok := c.generations[kekID{bucket, s.Generation}]
-		if !ok {
-			return nil, errKindf(KindCorrupt, "generation %d of the bucket's KEK is missing", s.Generation)
+// entriesOf adds the KEKs of buckets to the sums, whose generations say which version of which key each depends on. A
+// nil bucket stands for all.
+func entriesOf(ctx context.Context, v *metastore.View, sums deltas, bucket *cipher.BucketID) ([]CensusEntry, error) {
+	found := make(map[masterVersion]*CensusEntry)
+	entry := func(m masterVersion) *CensusEntry {
+		e := found[m]
+		if e == nil {
+			e = &CensusEntry{Instance: m.instance, KeyID: m.keyID, Version: m.version}
+			found[m] = e
 		}
-		return &key, nil
+		return e
 	}
-	keyID, _, err := kms.ParseBlob(s.Wrapped)
+	prefix := []byte{tagKEK}
+	if bucket != nil {
+		prefix = kekPrefix(*bucket)
+	}
+	generations := make(map[kekID]masterVersion)
+	err := scanTag(ctx, v, prefix, func(kv metastore.KV) error {
+		id, err := parseKEKKey(kv.Key)
+		if err != nil {
+			return err
+		}
+		var r kekRecord
+		if err := decode(kv.Value, &r); err != nil {
+			return err
+		}
+		generations[id] = masterVersion{r.Instance, r.KeyID, r.Version}
+		entry(generations[id]).KEKs++
+		return nil
+	})
 	if err != nil {
-		return nil, errKindf(KindCorrupt, "wrapped kek: %w", err)
+		return nil, err
 	}
-	key := censusKey{s.Instance, keyID, s.KeyVersion}
-	c.entry(key).KEKs++
-	return &key, nil
+	for d, n := range sums {
+		if bucket != nil && d.bucket != *bucket {
+			continue
+		}
+		under := d.master
+		if !d.isOwn() {
+			var ok bool
+			if under, ok = generations[kekID{d.bucket, d.generation}]; !ok {
+				return nil, errKindf(KindCorrupt, "generation %d of a bucket's KEK is missing", d.generation)
+			}
+		}
+		e := entry(under)
+		e.KEKs, e.Objects, e.Uploads = e.KEKs+n.KEKs, e.Objects+n.Objects, e.Uploads+n.Uploads
+	}
+	entries := make([]CensusEntry, 0, len(found))
+	for _, e := range found {
+		entries = append(entries, *e)
+	}
+	slices.SortFunc(entries, func(a, b CensusEntry) int {
+		return cmp.Or(bytes.Compare(a.Instance[:], b.Instance[:]), cmp.Compare(a.KeyID, b.KeyID), cmp.Compare(a.Version, b.Version))
+	})
+	return entries, nil
 }

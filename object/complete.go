@@ -134,7 +134,7 @@ func (s *Store) completeMarked(ctx context.Context, req *CompleteRequest, u *upl
 	if err != nil {
 		return nil, err
 	}
-	err = s.publish(ctx, req.Bucket, place.bucket, req.Key, r, req.If, func(tx *metastore.Tx) error {
+	err = s.publish(ctx, req.Bucket, place.bucket, req.Key, r, req.If, func(tx *change) error {
 		now, err := readUpload(tx.GetForUpdate, place)
 		if err != nil {
 			return err
@@ -142,13 +142,16 @@ func (s *Store) completeMarked(ctx context.Context, req *CompleteRequest, u *upl
 		if now.Completing != mark {
 			return errKindf(KindOperationAborted, "the upload is being completed by another request")
 		}
-		if err := queueUploadRemoval(tx, place.id, asm.used); err != nil {
+		if err := queueUploadRemoval(tx.Tx, place.id, asm.used); err != nil {
 			return err
 		}
 		if in != nil {
-			if err := in.clear(tx); err != nil {
+			if err := in.clear(tx.Tx); err != nil {
 				return err
 			}
+		}
+		if err := tx.uploadKey(place.bucket, now.Key, nil); err != nil {
+			return err
 		}
 		return tx.Delete(place.metaKey())
 	})

@@ -5,7 +5,6 @@ import (
 	"errors"
 
 	"coffer/cipher"
-	"coffer/metastore"
 )
 
 // Copy copies one version. It takes the cheapest of three ways that is right: onto itself, only metadata changes;
@@ -136,7 +135,7 @@ func (s *Store) copyOntoItself(ctx context.Context, c *copying) (*record, error)
 			return nil, err
 		}
 	}
-	return &r, s.opts.Meta.Update(ctx, func(tx *metastore.Tx) error {
+	return &r, s.update(ctx, func(tx *change) error {
 		names, err := namesForUpdate(tx, c.req.Bucket, c.bucket.ID)
 		if err != nil {
 			return err
@@ -190,7 +189,7 @@ func (s *Store) copyShared(ctx context.Context, c *copying) (*record, error) {
 	if r.Keys, err = s.reseal(ctx, c, r.Object); err != nil {
 		return nil, err
 	}
-	return r, s.publish(ctx, c.req.Bucket, c.bucket.ID, c.req.Key, r, c.req.If, func(tx *metastore.Tx) error {
+	return r, s.publish(ctx, c.req.Bucket, c.bucket.ID, c.req.Key, r, c.req.If, func(tx *change) error {
 		names, err := namesForUpdate(tx, c.req.SourceBucket, c.sourceBucket)
 		if err != nil {
 			return err
@@ -206,7 +205,7 @@ func (s *Store) copyShared(ctx context.Context, c *copying) (*record, error) {
 		if err != nil {
 			return err
 		}
-		return putBodyCount(tx, source.Body.ID, count+1)
+		return putBodyCount(tx.Tx, source.Body.ID, count+1)
 	})
 }
 

@@ -237,9 +237,11 @@ func checkAfterCrash(t *testing.T, dir string, state, pending map[string]step) b
 			chunks += checkKey(t, s, key, state, pending)
 		}
 	}
+	checkCensus(t, s)
 	if err := abortAll(s); err != nil {
 		t.Error(err)
 	}
+	checkCensus(t, s)
 	if _, err := s.Collect(context.Background()); err != nil {
 		t.Error(err)
 	}

@@ -7,7 +7,6 @@ import (
 	"golang.org/x/sync/errgroup"
 
 	"coffer/cipher"
-	"coffer/metastore"
 )
 
 // deleteConcurrency bounds the transactions of one DeleteMany; they share flushes.
@@ -26,7 +25,7 @@ func (s *Store) delete(ctx context.Context, req *DeleteRequest) error {
 		return err
 	}
 	removed := false
-	err := s.opts.Meta.Update(ctx, func(tx *metastore.Tx) error {
+	err := s.update(ctx, func(tx *change) error {
 		removed = false
 		names, err := namesForUpdate(tx, req.Bucket, cipher.BucketID{})
 		if err != nil {

@@ -97,7 +97,34 @@ func goldenValues() map[string]formatted {
 		"removal-body":   &removal{Format: 1, Body: body{ID: ident(0xb4), Extents: extents}, Parts: refs},
 		"removal-upload": &removal{Format: 1, Upload: ident(0x0c), Used: []byte{0x82}},
 		"count":          &countRecord{Format: 1, Count: 2},
+		"counts":         &countsRecord{Format: 1, KEKs: 3, Objects: 2, Uploads: 1},
+		"tally": &tallyRecord{Format: 1, Entries: []tallyEntry{
+			{Dependency: goldenShared().bytes(), Objects: 1}, {Dependency: goldenOwn().bytes(), KEKs: -1, Objects: -1, Uploads: 1},
+		}},
+		"census": &censusRecord{Format: 1, Since: 1_700_000_000_000_000_000},
+		"floor":  &floorRecord{Format: 1, Version: 3, Asked: 1_700_000_000_000_000_000},
 	}
+}
+
+func goldenShared() dependency { return dependency{bucket: ident(0x06), generation: 3} }
+
+func goldenOwn() dependency {
+	return dependency{bucket: ident(0x06), master: masterVersion{ident(0x08), "app", 2}}
+}
+
+// goldenCensusKeys are the keys that came with the census.
+func goldenCensusKeys() string {
+	var out strings.Builder
+	for _, k := range []struct {
+		name string
+		key  []byte
+	}{
+		{"counts of generation 3", censusKey(goldenShared())}, {"counts of app 2", censusKey(goldenOwn())},
+		{"tally 7", tallyKey(ident(0x0b), 7)}, {"census", keyCensus}, {"floor", floorKey(masterKey{ident(0x08), "app"})},
+	} {
+		fmt.Fprintf(&out, "%s %x\n", k.name, k.key)
+	}
+	return out.String()
 }
 
 func goldenKeys() string {
@@ -148,6 +175,12 @@ func TestGoldenLayout(t *testing.T) {
 		})
 	}
 	golden(t, "keys.txt", goldenKeys())
+	golden(t, "keys-census.txt", goldenCensusKeys())
+	for _, d := range []dependency{goldenShared(), goldenOwn()} {
+		if again, err := parseDependency(d.bytes()); err != nil || again != d {
+			t.Errorf("%+v came back as %+v, %v", d, again, err)
+		}
+	}
 }
 
 func TestDecodeRefuses(t *testing.T) {
@@ -191,6 +224,16 @@ func FuzzDecodeRecord(f *testing.F) {
 			if _, err := decodeRecord(encode(r)); err != nil {
 				t.Fatalf("a record that was read cannot be read again: %v", err)
 			}
+		}
+	})
+}
+
+func FuzzParseDependency(f *testing.F) {
+	f.Add(goldenShared().bytes())
+	f.Add(goldenOwn().bytes())
+	f.Fuzz(func(t *testing.T, b []byte) {
+		if d, err := parseDependency(b); err == nil && !bytes.Equal(d.bytes(), b) {
+			t.Fatalf("%x came back as %x", b, d.bytes())
 		}
 	})
 }

@@ -9,7 +9,7 @@ import (
 )
 
 // The first byte of every metastore key says what it holds. LAYOUT.md describes each, and the tags kept for versions
-// ('v'), shared records of hard links ('o', 'l'), rename intents ('r'), statistics ('s') and directory times ('t').
+// ('v'), shared records of hard links ('o', 'l'), rename intents ('r') and directory times ('t').
 const (
 	tagStore  = 'm' // facts of the store: name → value
 	tagBucket = 'B' // bucket name → bucketRecord
@@ -22,11 +22,19 @@ const (
 	tagUpload = 'u' // bucket id, escaped key, upload id → uploadRecord
 	tagPart   = 'p' // upload id, part number → partRecord
 	tagIntent = 'i' // run id, writer id → intentRecord
+	tagCensus = 's' // censusCount, dependency → countsRecord; censusTally, run id, number → tallyRecord
+	tagFloor  = 'f' // backend instance id, MasterKey id → floorRecord
+)
+
+const (
+	censusCount = 'c'
+	censusTally = 'd'
 )
 
 var (
 	keyFormat = []byte("mformat") // → storeRecord
 	keyInodes = []byte("minodes") // → first inode number not yet handed out
+	keyCensus = []byte("mcensus") // → censusRecord
 )
 
 func bucketKey(name string) []byte { return append([]byte{tagBucket}, name...) }
@@ -83,6 +91,18 @@ const (
 
 func queueKey(kind byte, id [16]byte) []byte {
 	return append([]byte{tagQueue, kind}, id[:]...)
+}
+
+func censusKey(d dependency) []byte { return append([]byte{tagCensus, censusCount}, d.bytes()...) }
+
+func tallyKey(run cipher.RunID, number uint32) []byte {
+	k := append([]byte{tagCensus, censusTally}, run[:]...)
+	return binary.BigEndian.AppendUint32(k, number)
+}
+
+func floorKey(m masterKey) []byte {
+	k := append([]byte{tagFloor}, m.instance[:]...)
+	return append(k, m.keyID...)
 }
 
 func intentKey(run cipher.RunID, writer cipher.WriterID) []byte {

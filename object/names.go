@@ -2,6 +2,7 @@ package object
 
 import (
 	"errors"
+	"slices"
 
 	"coffer/cipher"
 	"coffer/metastore"
@@ -10,14 +11,21 @@ import (
 // nameWriter changes the names of one bucket within one transaction. Whatever writes a record or takes one away goes
 // through it.
 type nameWriter struct {
-	tx     *metastore.Tx
+	tx     *change
 	bucket *bucketRecord
+	known  []knownName
+}
+
+// knownName is a name that was read, with the SealedKeys of its record as they were.
+type knownName struct {
+	key  string
+	keys [][]byte
 }
 
 // namesForUpdate reads a bucket by its name for a change of its objects. A bucket that is being deleted conflicts; one
 // whose id is not the expected one has been made anew.
-func namesForUpdate(tx *metastore.Tx, bucket string, id cipher.BucketID) (*nameWriter, error) {
-	b, err := bucketForUpdate(tx, bucket)
+func namesForUpdate(tx *change, bucket string, id cipher.BucketID) (*nameWriter, error) {
+	b, err := bucketForUpdate(tx.Tx, bucket)
 	if err != nil {
 		return nil, err
 	}
@@ -29,14 +37,48 @@ func namesForUpdate(tx *metastore.Tx, bucket string, id cipher.BucketID) (*nameW
 
 // current reads for update what a key names, nil when there is nothing.
 func (n *nameWriter) current(key string) (*record, error) {
-	return readName(n.tx.GetForUpdate, n.bucket.ID, key)
+	r, err := readName(n.tx.GetForUpdate, n.bucket.ID, key)
+	if err != nil {
+		return nil, err
+	}
+	var keys [][]byte
+	if r != nil {
+		keys = slices.Clone(r.Keys)
+	}
+	n.know(key, keys)
+	return r, nil
 }
 
-// put makes r what a key names. What it names until now keeps its body, which r has or another record has.
+// know remembers the SealedKeys that a name has now.
+func (n *nameWriter) know(key string, keys [][]byte) {
+	for i := range n.known {
+		if n.known[i].key == key {
+			n.known[i].keys = keys
+			return
+		}
+	}
+	n.known = append(n.known, knownName{key, keys})
+}
+
+// tell tells the change which SealedKeys a name will have. The name must have been read.
+func (n *nameWriter) tell(key string, keys [][]byte) error {
+	for _, k := range n.known {
+		if k.key == key {
+			defer n.know(key, slices.Clone(keys))
+			return n.tx.keys(n.bucket.ID, k.keys, keys)
+		}
+	}
+	return errKindf(KindInternal, "a name is changed that was not read")
+}
+
+// put makes r what a key names, which current was asked for. What it names until now keeps its body, which r has or another record has.
 func (n *nameWriter) put(key string, r *record) error {
 	value := encode(r)
 	if len(value) > maxRecordBytes {
 		return errKindf(KindMetadataTooLarge, "record of %d bytes, at most %d", len(value), maxRecordBytes)
+	}
+	if err := n.tell(key, r.Keys); err != nil {
+		return err
 	}
 	return n.tx.Put(nameKey(n.bucket.ID, key), value)
 }
@@ -47,12 +89,15 @@ func (n *nameWriter) replace(key string, was, r *record) error {
 	if err := n.put(key, r); err != nil || was == nil {
 		return err
 	}
-	return queueRecord(n.tx, was)
+	return queueRecord(n.tx.Tx, was)
 }
 
 // remove takes a key away and queues the removal of what it named, which current returned.
 func (n *nameWriter) remove(key string, was *record) error {
-	if err := queueRecord(n.tx, was); err != nil {
+	if err := queueRecord(n.tx.Tx, was); err != nil {
+		return err
+	}
+	if err := n.tell(key, nil); err != nil {
 		return err
 	}
 	return n.tx.Delete(nameKey(n.bucket.ID, key))

@@ -54,7 +54,7 @@ func (s *Store) putPart(ctx context.Context, req *PartRequest) (PartInfo, error)
 // publishPart records a part, if its upload is still open.
 func (s *Store) publishPart(ctx context.Context, place *uploadPlace, number int, part *partRecord, p *pendingBody) error {
 	replaced := false
-	err := s.opts.Meta.Update(ctx, func(tx *metastore.Tx) error {
+	err := s.update(ctx, func(tx *change) error {
 		u, err := readUpload(tx.GetForUpdate, place)
 		if err != nil {
 			return err
@@ -71,7 +71,7 @@ func (s *Store) publishPart(ctx context.Context, place *uploadPlace, number int,
 			if err := decode(value, &old); err != nil {
 				return err
 			}
-			if err := queuePart(tx, &old); err != nil {
+			if err := queuePart(tx.Tx, &old); err != nil {
 				return err
 			}
 		case !errors.Is(err, metastore.ErrNotFound):

@@ -81,31 +81,33 @@ func (s *Store) prepareWrite(ctx context.Context, bucket, key string, meta *Meta
 
 // publish names a record and its body in one transaction, if the conditions hold, and queues what it replaces. also
 // writes what else belongs to the change.
-func (s *Store) publish(ctx context.Context, bucket string, id cipher.BucketID, key string, r *record, cond WriteConditions, also func(*metastore.Tx) error) error {
+func (s *Store) publish(ctx context.Context, bucket string, id cipher.BucketID, key string, r *record, cond WriteConditions, also func(*change) error) error {
 	inode, err := s.inodes.take(ctx)
 	if err != nil {
 		return err
 	}
 	r.Format, r.Kind, r.Inode = recordFormat, kindObject, inode
 	replaced := false
-	err = s.opts.Meta.Update(ctx, func(tx *metastore.Tx) error {
-		names, err := namesForUpdate(tx, bucket, id)
-		if err != nil {
-			return err
-		}
-		current, err := names.current(key)
-		if err != nil {
-			return err
-		}
-		if err := cond.check(current); err != nil {
-			return err
-		}
-		r.ModTime = s.modTime(current)
-		if err := names.replace(key, current, r); err != nil {
-			return err
-		}
-		replaced = current != nil
-		return also(tx)
+	err = s.aboveFloors(ctx, r.Keys, func() error {
+		return s.update(ctx, func(tx *change) error {
+			names, err := namesForUpdate(tx, bucket, id)
+			if err != nil {
+				return err
+			}
+			current, err := names.current(key)
+			if err != nil {
+				return err
+			}
+			if err := cond.check(current); err != nil {
+				return err
+			}
+			r.ModTime = s.modTime(current)
+			if err := names.replace(key, current, r); err != nil {
+				return err
+			}
+			replaced = current != nil
+			return also(tx)
+		})
 	})
 	if err == nil && replaced {
 		s.collector.wake()

@@ -8,7 +8,6 @@ import (
 	"time"
 
 	"coffer/cipher"
-	"coffer/metastore"
 )
 
 // streamUnit is how many plaintext bytes move from one stage of a stream to the next; streamDepth of them may wait
@@ -29,7 +28,7 @@ type pendingBody struct {
 }
 
 // put writes what belongs to the body in the transaction that publishes it.
-func (p *pendingBody) put(tx *metastore.Tx) error {
+func (p *pendingBody) put(tx *change) error {
 	if p.inline != nil {
 		if err := tx.Put(dataKey(p.body.Extents[0].Chunk), p.inline); err != nil {
 			return err
@@ -41,7 +40,7 @@ func (p *pendingBody) put(tx *metastore.Tx) error {
 		}
 	}
 	if p.intent != nil {
-		return p.intent.clear(tx)
+		return p.intent.clear(tx.Tx)
 	}
 	return nil
 }

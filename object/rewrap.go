@@ -311,7 +311,7 @@ func (w *rewrapping) flush(ctx context.Context) error {
 // commit writes rewrapped key slots. An object that changed meanwhile was sealed anew or will be found again.
 func (w *rewrapping) commit(ctx context.Context, batch []rewrapCandidate) error {
 	written, objects := 0, map[string]bool{}
-	err := w.store.opts.Meta.Update(ctx, func(tx *metastore.Tx) error {
+	err := w.store.update(ctx, func(tx *change) error {
 		written = 0
 		clear(objects)
 		names, err := namesForUpdate(tx, w.req.Bucket, w.bucket.ID)

@@ -87,6 +87,7 @@ type Store struct {
 	space     *admission
 	units     *units
 	collector *collector
+	ledger    *ledger
 
 	completions [completionLocks]sync.Mutex
 }
@@ -108,19 +109,25 @@ func Open(ctx context.Context, opts Options) (*Store, error) {
 		units:   newUnits(opts.InlineLimit + 1),
 	}
 	s.collector = newCollector(s)
+	s.ledger = newLedger(&opts, run)
+	s.keys.buckets.update = s.update
 	if err := s.checkFormat(ctx); err != nil {
 		return nil, s.wrap("open", "", "", err)
 	}
 	if err := s.recover(ctx); err != nil {
 		return nil, s.wrap("recover", "", "", err)
 	}
+	if err := s.ledger.open(ctx); err != nil {
+		return nil, s.wrap("open the census", "", "", err)
+	}
 	s.collector.start()
 	return s, nil
 }
 
-// Close stops the collector and waits for it. Readers must be closed before.
+// Close stops what runs in the background and waits for it. Readers must be closed before.
 func (s *Store) Close() error {
 	s.collector.stop()
+	s.ledger.close()
 	return nil
 }
 
@@ -129,7 +136,11 @@ func (s *Store) checkFormat(ctx context.Context) error {
 	return s.opts.Meta.Update(ctx, func(tx *metastore.Tx) error {
 		value, err := tx.GetForUpdate(keyFormat)
 		if errors.Is(err, metastore.ErrNotFound) {
-			return tx.Put(keyFormat, encode(&storeRecord{Format: recordFormat, Store: s.opts.StoreID, Created: s.opts.Now().UnixNano()}))
+			now := s.opts.Now().UnixNano()
+			if err := tx.Put(keyCensus, encode(&censusRecord{Format: recordFormat, Since: now})); err != nil {
+				return err
+			}
+			return tx.Put(keyFormat, encode(&storeRecord{Format: recordFormat, Store: s.opts.StoreID, Created: now}))
 		}
 		if err != nil {
 			return err

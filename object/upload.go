@@ -48,22 +48,32 @@ func (s *Store) createUpload(ctx context.Context, req *UploadRequest) (*uploadRe
 		return nil, id, err
 	}
 	key.Wipe()
-	u.Key = sealed
+	keys := [][]byte{sealed}
+	return u, id, s.aboveFloors(ctx, keys, func() error {
+		u.Key = keys[0]
+		return s.publishUpload(ctx, req, u, &uploadPlace{bucket: b.ID, key: req.Key, id: id})
+	})
+}
+
+// publishUpload records a new upload.
+func (s *Store) publishUpload(ctx context.Context, req *UploadRequest, u *uploadRecord, place *uploadPlace) error {
 	value := encode(u)
 	if len(value) > maxUploadBytes {
-		return nil, id, errKindf(KindMetadataTooLarge, "upload of %d bytes, at most %d", len(value), maxUploadBytes)
+		return errKindf(KindMetadataTooLarge, "upload of %d bytes, at most %d", len(value), maxUploadBytes)
 	}
-	err = s.opts.Meta.Update(ctx, func(tx *metastore.Tx) error {
-		now, err := bucketForUpdate(tx, req.Bucket)
+	return s.update(ctx, func(tx *change) error {
+		now, err := bucketForUpdate(tx.Tx, req.Bucket)
 		if err != nil {
 			return err
 		}
-		if now.ID != b.ID {
+		if now.ID != place.bucket {
 			return errKind(KindNoSuchBucket)
 		}
-		return tx.Put(uploadKey(b.ID, req.Key, id), value)
+		if err := tx.uploadKey(place.bucket, nil, u.Key); err != nil {
+			return err
+		}
+		return tx.Put(place.metaKey(), value)
 	})
-	return u, id, err
 }
 
 // newUploadID begins with the time in milliseconds, so that uploads of one key list in the order of their initiation.
@@ -138,11 +148,15 @@ func (s *Store) abortUpload(ctx context.Context, place *uploadPlace) error {
 	if err := s.space.admitRemoval(ctx); err != nil {
 		return err
 	}
-	err := s.opts.Meta.Update(ctx, func(tx *metastore.Tx) error {
-		if _, err := readUpload(tx.GetForUpdate, place); err != nil {
+	err := s.update(ctx, func(tx *change) error {
+		u, err := readUpload(tx.GetForUpdate, place)
+		if err != nil {
 			return err
 		}
-		if err := queueUploadRemoval(tx, place.id, nil); err != nil {
+		if err := queueUploadRemoval(tx.Tx, place.id, nil); err != nil {
+			return err
+		}
+		if err := tx.uploadKey(place.bucket, u.Key, nil); err != nil {
 			return err
 		}
 		return tx.Delete(place.metaKey())
