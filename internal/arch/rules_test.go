@@ -12,8 +12,9 @@ internal/home            internal/secret internal/disk chunk/localdisk metastore
 internal/secret
 internal/keystate        metastore kms kms/vault cipher
 internal/arch
+internal/caller
 
-s3api                    object object/checksum s3api/admin s3api/sigv4 s3api/awschunk s3api/s3xml s3api/s3err
+s3api                    object object/checksum internal/caller s3api/admin s3api/sigv4 s3api/awschunk s3api/s3xml s3api/s3err
 s3api/admin              object kms kms/manager cipher internal/secret
 s3api/sigv4              s3api/s3err
 s3api/awschunk           s3api/s3err
@@ -42,7 +43,7 @@ kms/local                kms cipher internal/disk internal/strictcbor
 kms/storekey             cipher internal/disk internal/strictcbor
 kms/vault                kms cipher internal/secret
 kms/vault/vaulttest
-kms/audit                kms cipher internal/disk
+kms/audit                kms cipher internal/disk internal/caller
 kms/static               kms cipher
 kms/base                 kms cipher
 kms/manager              kms cipher internal/disk internal/secret

@@ -12,6 +12,7 @@ import (
 	"go.uber.org/goleak"
 
 	"coffer/cipher"
+	"coffer/internal/caller"
 	"coffer/internal/disk"
 	"coffer/internal/disk/disktest"
 )
@@ -62,7 +63,7 @@ func closeLater(t testing.TB, l *Log) {
 
 func event(n int) Event {
 	return Event{
-		Caller:    Caller{Principal: "root", Source: "192.0.2.1:999", RequestID: fmt.Sprintf("r%d", n)},
+		Caller:    caller.Caller{Principal: "root", Source: "192.0.2.1:999", RequestID: fmt.Sprintf("r%d", n)},
 		Operation: Decrypt, Outcome: Success, KeyID: "key", KeyVersion: 3, Bucket: "bucket",
 		Object: fmt.Sprintf("object %d", n),
 	}

@@ -13,6 +13,7 @@ import (
 	"github.com/google/go-cmp/cmp"
 
 	"coffer/cipher"
+	"coffer/internal/caller"
 	"coffer/kms"
 )
 
@@ -22,13 +23,15 @@ func largest(char string) Event {
 	fill := func(n int) string { return strings.Repeat(char, n/len(char)) }
 	uid := ^uint32(0)
 	e := Event{
-		Caller: Caller{Principal: fill(MaxPrincipal), Source: fill(MaxSource), UserAgent: fill(MaxUserAgent),
-			RequestID: fill(MaxRequestID), UID: &uid},
+		Caller: caller.Caller{Principal: fill(caller.MaxPrincipal), Source: fill(caller.MaxSource), UserAgent: fill(caller.MaxUserAgent),
+			RequestID: fill(caller.MaxRequestID), UID: &uid},
 		Operation: Operation(fill(MaxWord)), Outcome: Outcome(fill(MaxWord)), KeyID: fill(MaxKeyID), KeyVersion: ^uint32(0),
 		Instance: cipher.InstanceID{15: 1}, Cached: true, Bucket: fill(MaxBucket), Object: "o",
 	}
-	for n := range MaxPairs {
-		e.Caller.Pairs = append(e.Caller.Pairs, Pair{fmt.Sprint(n) + strings.Repeat("n", MaxPairName-1), fill(MaxPairValue)})
+	for n := range caller.MaxPairs {
+		e.Caller.Pairs = append(e.Caller.Pairs, caller.Pair{
+			Name: fmt.Sprint(n) + strings.Repeat("n", caller.MaxPairName-1), Value: fill(caller.MaxPairValue),
+		})
 	}
 	return e
 }
@@ -124,9 +127,9 @@ func TestLinesRefused(t *testing.T) {
 func TestClipping(t *testing.T) {
 	t.Parallel()
 	long := strings.Repeat("é", 1000)
-	nine := make([]Pair, 9)
+	nine := make([]caller.Pair, 9)
 	for i := range nine {
-		nine[i] = Pair{fmt.Sprint("n", i), "v"}
+		nine[i] = caller.Pair{Name: fmt.Sprint("n", i), Value: "v"}
 	}
 	for _, c := range []struct {
 		name  string
@@ -137,15 +140,15 @@ func TestClipping(t *testing.T) {
 			entry{Bucket: long[:MaxBucket], Operation: ("x" + long)[:MaxWord-1], Clipped: true}},
 		{"not UTF-8", Event{KeyID: "a\xff\xfeb"}, entry{KeyID: "a?b", Clipped: true}},
 		{"broken at the limit", Event{KeyID: strings.Repeat("\xf0", 300)}, entry{KeyID: "?", Clipped: true}},
-		{"pairs sorted", Event{Caller: Caller{Pairs: []Pair{{"b", "2"}, {"a", "1"}}}},
-			entry{Pairs: []Pair{{"a", "1"}, {"b", "2"}}}},
-		{"a pair twice", Event{Caller: Caller{Pairs: []Pair{{"b", "2"}, {"b", "1"}}}},
-			entry{Pairs: []Pair{{"b", "2"}}, Clipped: true}},
-		{"a foreign name", Event{Caller: Caller{Pairs: []Pair{{"A b", "2"}, {"", "1"}}}},
-			entry{Pairs: []Pair{{"__b", "2"}}, Clipped: true}},
-		{"nine pairs", Event{Caller: Caller{Pairs: nine}}, entry{Pairs: nine[:8], Clipped: true}},
-		{"no pair is left", Event{Caller: Caller{Pairs: nine[:0:0]}}, entry{}},
-		{"a pair without a name", Event{Caller: Caller{Pairs: make([]Pair, 1)}}, entry{Clipped: true}},
+		{"pairs sorted", Event{Caller: caller.Caller{Pairs: []caller.Pair{{Name: "b", Value: "2"}, {Name: "a", Value: "1"}}}},
+			entry{Pairs: []caller.Pair{{Name: "a", Value: "1"}, {Name: "b", Value: "2"}}}},
+		{"a pair twice", Event{Caller: caller.Caller{Pairs: []caller.Pair{{Name: "b", Value: "2"}, {Name: "b", Value: "1"}}}},
+			entry{Pairs: []caller.Pair{{Name: "b", Value: "2"}}, Clipped: true}},
+		{"a foreign name", Event{Caller: caller.Caller{Pairs: []caller.Pair{{Name: "A b", Value: "2"}, {Name: "", Value: "1"}}}},
+			entry{Pairs: []caller.Pair{{Name: "__b", Value: "2"}}, Clipped: true}},
+		{"nine pairs", Event{Caller: caller.Caller{Pairs: nine}}, entry{Pairs: nine[:8], Clipped: true}},
+		{"no pair is left", Event{Caller: caller.Caller{Pairs: nine[:0:0]}}, entry{}},
+		{"a pair without a name", Event{Caller: caller.Caller{Pairs: make([]caller.Pair, 1)}}, entry{Clipped: true}},
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			t.Parallel()
@@ -157,54 +160,8 @@ func TestClipping(t *testing.T) {
 	if e := newEntry(largest("x")); e.Clipped {
 		t.Error("an event at its limits was cut")
 	}
-	if e := newEntry(largest("x")); CheckPairs(e.Pairs) != nil {
-		t.Errorf("pairs at their limits: %v", CheckPairs(e.Pairs))
-	}
-}
-
-func TestCheckPairs(t *testing.T) {
-	t.Parallel()
-	for _, c := range []struct {
-		name  string
-		pairs []Pair
-		ok    bool
-	}{
-		{"none", nil, true},
-		{"one", []Pair{{"a-b.c_1", "ein Wert, ä"}}, true},
-		{"empty value", []Pair{{"a", ""}}, true},
-		{"empty name", []Pair{{"", "x"}}, false},
-		{"long name", []Pair{{strings.Repeat("a", MaxPairName+1), ""}}, false},
-		{"capital", []Pair{{"A", ""}}, false},
-		{"long value", []Pair{{"a", strings.Repeat("a", MaxPairValue+1)}}, false},
-		{"control character", []Pair{{"a", "b\n"}}, false},
-		{"not UTF-8", []Pair{{"a", "\xff"}}, false},
-		{"twice", []Pair{{"a", "1"}, {"b", "1"}, {"a", "1"}}, false},
-		{"nine", make([]Pair, 9), false},
-	} {
-		t.Run(c.name, func(t *testing.T) {
-			t.Parallel()
-			err := CheckPairs(c.pairs)
-			if (err == nil) != c.ok || err != nil && !errors.Is(err, ErrPairs) {
-				t.Errorf("CheckPairs = %v", err)
-			}
-			n := newEntry(Event{Caller: Caller{Pairs: c.pairs}})
-			if c.ok == n.Clipped && c.name != "control character" {
-				t.Errorf("the log cuts: %v", n.Clipped)
-			}
-		})
-	}
-}
-
-func TestCaller(t *testing.T) {
-	t.Parallel()
-	if c, ok := CallerFrom(t.Context()); ok || !c.isZero() {
-		t.Errorf("an empty context carries %+v", c)
-	}
-	want := Caller{Principal: "p", Pairs: []Pair{{"a", "b"}}}
-	ctx := context.WithoutCancel(WithCaller(WithCaller(t.Context(), Caller{Principal: "outer"}), want))
-	got, ok := CallerFrom(ctx)
-	if diff := cmp.Diff(want, got); !ok || diff != "" {
-		t.Errorf("Caller (-want +got):\n%s", diff)
+	if e := newEntry(largest("x")); caller.CheckPairs(e.Pairs) != nil {
+		t.Errorf("pairs at their limits: %v", caller.CheckPairs(e.Pairs))
 	}
 }
 
@@ -324,8 +281,8 @@ func FuzzLine(f *testing.F) {
 				}
 			}
 		}
-		e := newEntry(Event{Bucket: bucket, Caller: Caller{UserAgent: value, Pairs: []Pair{{value, bucket}}}})
-		if !utf8.ValidString(e.Bucket) || len(e.Bucket) > MaxBucket || len(e.UserAgent) > MaxUserAgent {
+		e := newEntry(Event{Bucket: bucket, Caller: caller.Caller{UserAgent: value, Pairs: []caller.Pair{{Name: value, Value: bucket}}}})
+		if !utf8.ValidString(e.Bucket) || len(e.Bucket) > MaxBucket || len(e.UserAgent) > caller.MaxUserAgent {
 			t.Fatalf("%q is beyond the limits", e.Bucket)
 		}
 		c := k.chainFrom(Head{})

@@ -12,7 +12,7 @@
 // not.
 //
 // Callers of the log do not pass the principal through every layer: a front door
-// puts it into the context (WithCaller), and Record takes it from there.
+// puts it into the context (package internal/caller), and Record takes it from there.
 //
 // # What it does not do
 //

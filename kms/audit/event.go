@@ -8,6 +8,7 @@ import (
 	"unicode/utf8"
 
 	"coffer/cipher"
+	"coffer/internal/caller"
 )
 
 // Limits of an Event beside those of its Caller, in bytes. The log cuts off what
@@ -21,8 +22,8 @@ const (
 // Event is one operation on a key, or one use of a KEK. It holds no secret, and
 // nothing of a context but the bucket.
 type Event struct {
-	Time   time.Time // the time of Record when zero
-	Caller Caller    // that of the context when zero, else PrincipalInternal
+	Time   time.Time     // the time of Record when zero
+	Caller caller.Caller // that of the context when zero, else caller.Internal
 
 	Operation  Operation
 	Outcome    Outcome
@@ -49,9 +50,9 @@ type entry struct {
 	Instance   cipher.InstanceID
 	Cached     bool
 	Bucket     string
-	Object     string // keyed hash
-	Pairs      []Pair // ascending by name
-	Clipped    bool   // something was cut off or replaced
+	Object     string        // keyed hash
+	Pairs      []caller.Pair // ascending by name
+	Clipped    bool          // something was cut off or replaced
 }
 
 // newEntry brings an Event within the limits. The object's hash is left out.
@@ -59,8 +60,8 @@ func newEntry(e Event) entry {
 	c := clipper{}
 	n := entry{
 		Operation: c.text(string(e.Operation), MaxWord), Outcome: c.text(string(e.Outcome), MaxWord),
-		Principal: c.text(e.Caller.Principal, MaxPrincipal), Source: c.text(e.Caller.Source, MaxSource),
-		UserAgent: c.text(e.Caller.UserAgent, MaxUserAgent), RequestID: c.text(e.Caller.RequestID, MaxRequestID),
+		Principal: c.text(e.Caller.Principal, caller.MaxPrincipal), Source: c.text(e.Caller.Source, caller.MaxSource),
+		UserAgent: c.text(e.Caller.UserAgent, caller.MaxUserAgent), RequestID: c.text(e.Caller.RequestID, caller.MaxRequestID),
 		UID: e.Caller.UID, KeyID: c.text(e.KeyID, MaxKeyID), KeyVersion: e.KeyVersion, Instance: e.Instance,
 		Cached: e.Cached, Bucket: c.text(e.Bucket, MaxBucket), Pairs: c.pairs(e.Caller.Pairs),
 	}
@@ -92,30 +93,30 @@ func lastRuneWhole(s string) bool {
 	return r != utf8.RuneError || size != 1
 }
 
-// pairs returns the first MaxPairs pairs, each name once, ascending.
-func (c *clipper) pairs(given []Pair) []Pair {
-	var kept []Pair
+// pairs returns the first caller.MaxPairs pairs, each name once, ascending.
+func (c *clipper) pairs(given []caller.Pair) []caller.Pair {
+	var kept []caller.Pair
 	for _, p := range given {
 		p.Name = c.name(p.Name)
-		twice := slices.ContainsFunc(kept, func(k Pair) bool { return k.Name == p.Name })
-		if p.Name == "" || twice || len(kept) == MaxPairs {
+		twice := slices.ContainsFunc(kept, func(k caller.Pair) bool { return k.Name == p.Name })
+		if p.Name == "" || twice || len(kept) == caller.MaxPairs {
 			c.clipped = true
 			continue
 		}
-		p.Value = c.text(p.Value, MaxPairValue)
+		p.Value = c.text(p.Value, caller.MaxPairValue)
 		kept = append(kept, p)
 	}
-	slices.SortFunc(kept, func(a, b Pair) int { return cmp.Compare(a.Name, b.Name) })
+	slices.SortFunc(kept, func(a, b caller.Pair) int { return cmp.Compare(a.Name, b.Name) })
 	return kept
 }
 
 // name returns the name of a pair with every foreign character replaced.
 func (c *clipper) name(s string) string {
-	if len(s) > MaxPairName {
-		s, c.clipped = s[:MaxPairName], true
+	if len(s) > caller.MaxPairName {
+		s, c.clipped = s[:caller.MaxPairName], true
 	}
 	return strings.Map(func(r rune) rune {
-		if badInName(r) {
+		if caller.BadInName(r) {
 			c.clipped = true
 			return '_'
 		}

@@ -10,6 +10,7 @@ import (
 	"github.com/google/go-cmp/cmp"
 
 	"coffer/cipher"
+	"coffer/internal/caller"
 	"coffer/internal/disk/disktest"
 )
 
@@ -22,13 +23,13 @@ func goldenEvents() []Event {
 	uid := uint32(1000)
 	at := func(n int) time.Time { return time.Unix(1_770_000_000, int64(n)*1_000_001) }
 	full := Event{
-		Caller: Caller{Principal: "user@example.com", Source: "192.0.2.7:4711", UserAgent: `aws-cli/2 "ä"` + "\x1b[0m",
-			RequestID: "17F3A", UID: &uid, Pairs: []Pair{{"ticket", "T-1"}, {"app", "backup\\job"}}},
+		Caller: caller.Caller{Principal: "user@example.com", Source: "192.0.2.7:4711", UserAgent: `aws-cli/2 "ä"` + "\x1b[0m",
+			RequestID: "17F3A", UID: &uid, Pairs: []caller.Pair{{Name: "ticket", Value: "T-1"}, {Name: "app", Value: "backup\\job"}}},
 		Operation: Decrypt, Outcome: Success, KeyID: "orders/2026", KeyVersion: 4, Instance: cipher.InstanceID{0: 0xab, 15: 1},
 		Cached: true, Bucket: "orders", Object: "2026/invoice 1.pdf",
 	}
-	cut := Event{Caller: Caller{UserAgent: strings.Repeat("é", 200)}, Operation: GenerateDataKey, Outcome: Backend, KeyID: "k"}
-	denied := Event{Caller: Caller{Principal: "mallory"}, Operation: RotateKey, Outcome: AccessDenied, KeyID: "orders/2026"}
+	cut := Event{Caller: caller.Caller{UserAgent: strings.Repeat("é", 200)}, Operation: GenerateDataKey, Outcome: Backend, KeyID: "k"}
+	denied := Event{Caller: caller.Caller{Principal: "mallory"}, Operation: RotateKey, Outcome: AccessDenied, KeyID: "orders/2026"}
 	all := []Event{full, cut, denied, {Operation: DeleteKey, Outcome: Success, KeyID: "old"}}
 	for n := 1; n <= 50; n++ {
 		all = append(all, event(n))
@@ -101,8 +102,8 @@ func TestGolden(t *testing.T) {
 	}
 	got = got[len(got)-len(want):]
 	for i, e := range want {
-		if e.Caller.isZero() {
-			e.Caller.Principal = PrincipalInternal
+		if e.Caller.IsZero() {
+			e.Caller.Principal = caller.Internal
 		}
 		n := newEntry(e)
 		n.Object, err = ObjectHash(testKey(t), e.Bucket, e.Object)

@@ -7,6 +7,8 @@ import (
 	"sync"
 	"sync/atomic"
 	"time"
+
+	"coffer/internal/caller"
 )
 
 var (
@@ -103,10 +105,10 @@ func (l *Log) Record(ctx context.Context, e Event) error {
 	if e.Time.IsZero() {
 		e.Time = l.now()
 	}
-	if e.Caller.isZero() {
-		c, ok := CallerFrom(ctx)
-		if !ok || c.isZero() {
-			c.Principal = PrincipalInternal
+	if e.Caller.IsZero() {
+		c, ok := caller.From(ctx)
+		if !ok || c.IsZero() {
+			c.Principal = caller.Internal
 		}
 		e.Caller = c
 	}

@@ -13,6 +13,7 @@ import (
 	"github.com/google/go-cmp/cmp"
 
 	"coffer/cipher"
+	"coffer/internal/caller"
 	"coffer/internal/disk"
 )
 
@@ -23,15 +24,15 @@ func TestRecord(t *testing.T) {
 	uid := uint32(1000)
 	instance := cipher.InstanceID{1, 2, 3}
 	at := time.Date(2026, 3, 4, 5, 6, 7, 8, time.UTC)
-	inContext := WithCaller(t.Context(), Caller{
+	inContext := caller.With(t.Context(), caller.Caller{
 		Principal: "user", Source: "192.0.2.9", UserAgent: "aws-cli", RequestID: "R", UID: &uid,
-		Pairs: []Pair{{"ticket", "T-1"}, {"app", "x"}},
+		Pairs: []caller.Pair{{Name: "ticket", Value: "T-1"}, {Name: "app", Value: "x"}},
 	})
 	do(t, l.Record(inContext, Event{
 		Time: at, Operation: CreateKey, Outcome: AccessDenied, KeyID: "k", KeyVersion: 7, Instance: instance,
 		Bucket: "b", Object: "o",
 	}))
-	do(t, l.Record(inContext, Event{Caller: Caller{Principal: "explicit"}, Operation: Decrypt, Outcome: Success, Cached: true}))
+	do(t, l.Record(inContext, Event{Caller: caller.Caller{Principal: "explicit"}, Operation: Decrypt, Outcome: Success, Cached: true}))
 	do(t, l.Record(t.Context(), Event{Operation: DeleteKey, Outcome: Success}))
 	do(t, l.Close(t.Context()))
 
@@ -46,9 +47,9 @@ func TestRecord(t *testing.T) {
 	want := []entry{
 		{Operation: "CreateKey", Outcome: "access_denied", Principal: "user", Source: "192.0.2.9", UserAgent: "aws-cli",
 			RequestID: "R", UID: &uid, KeyID: "k", KeyVersion: 7, Instance: instance, Bucket: "b", Object: hash,
-			Pairs: []Pair{{"app", "x"}, {"ticket", "T-1"}}},
+			Pairs: []caller.Pair{{Name: "app", Value: "x"}, {Name: "ticket", Value: "T-1"}}},
 		{Operation: "Decrypt", Outcome: "success", Principal: "explicit", Cached: true},
-		{Operation: "DeleteKey", Outcome: "success", Principal: PrincipalInternal},
+		{Operation: "DeleteKey", Outcome: "success", Principal: caller.Internal},
 	}
 	if diff := cmp.Diff(want, got); diff != "" {
 		t.Errorf("events (-want +got):\n%s", diff)

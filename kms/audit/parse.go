@@ -12,6 +12,7 @@ import (
 	"time"
 
 	"coffer/cipher"
+	"coffer/internal/caller"
 )
 
 // errLine says that bytes are not a line of the log, whatever their MAC.
@@ -123,13 +124,13 @@ func (w *wire) entry() (e entry, err error) {
 			return entry{}, err
 		}
 	}
-	if len(w.Pairs) > MaxPairs {
-		return entry{}, fmt.Errorf("%w: %d", ErrPairs, len(w.Pairs))
+	if len(w.Pairs) > caller.MaxPairs {
+		return entry{}, fmt.Errorf("%w: %d", caller.ErrPairs, len(w.Pairs))
 	}
 	for name, value := range w.Pairs {
-		e.Pairs = append(e.Pairs, Pair{name, value})
+		e.Pairs = append(e.Pairs, caller.Pair{Name: name, Value: value})
 	}
-	slices.SortFunc(e.Pairs, func(a, b Pair) int { return cmp.Compare(a.Name, b.Name) })
+	slices.SortFunc(e.Pairs, func(a, b caller.Pair) int { return cmp.Compare(a.Name, b.Name) })
 	return e, nil
 }
 

@@ -1,4 +1,4 @@
-package audit
+package caller
 
 import (
 	"context"
@@ -9,12 +9,16 @@ import (
 	"unicode/utf8"
 )
 
-// PairPrefix begins the request headers whose rest and value are a Pair.
-const PairPrefix = "x-coffer-audit-"
+// HeaderPrefix begins the request headers whose rest and value are a Pair.
+const HeaderPrefix = "x-coffer-audit-"
 
-// PrincipalInternal is the principal of work that nobody asked for, such as a
-// worker's.
-const PrincipalInternal = "coffer:internal"
+const (
+	// Internal is the principal of work that nobody asked for, such as a worker's.
+	Internal = "coffer:internal"
+	// Unproven stands before the access key of a request that is proven only by the
+	// end of its body, as long as that has not been read.
+	Unproven = "unproven:"
+)
 
 // Limits of what a caller says of itself, in bytes. The log cuts off what is
 // longer and says so in the line.
@@ -44,23 +48,23 @@ type Caller struct {
 // Pair is a name and a value that a caller adds to its lines.
 type Pair struct{ Name, Value string }
 
-// callerKey is the key of the Caller in a context.
-type callerKey struct{}
+// contextKey is the key of the Caller in a context.
+type contextKey struct{}
 
-// WithCaller returns a context that carries c. The caller does not change c.Pairs
+// With returns a context that carries c. The caller does not change c.Pairs
 // afterwards.
-func WithCaller(ctx context.Context, c Caller) context.Context {
-	return context.WithValue(ctx, callerKey{}, c)
+func With(ctx context.Context, c Caller) context.Context {
+	return context.WithValue(ctx, contextKey{}, c)
 }
 
-// CallerFrom returns the Caller that ctx carries; ok is false when it carries none.
-func CallerFrom(ctx context.Context) (c Caller, ok bool) {
-	c, ok = ctx.Value(callerKey{}).(Caller)
+// From returns the Caller that ctx carries; ok is false when it carries none.
+func From(ctx context.Context) (c Caller, ok bool) {
+	c, ok = ctx.Value(contextKey{}).(Caller)
 	return c, ok
 }
 
-// isZero reports whether nothing is said.
-func (c Caller) isZero() bool {
+// IsZero reports whether nothing is said.
+func (c Caller) IsZero() bool {
 	return c.Principal == "" && c.Source == "" && c.UserAgent == "" && c.RequestID == "" && c.UID == nil &&
 		len(c.Pairs) == 0
 }
@@ -74,7 +78,7 @@ func CheckPairs(pairs []Pair) error {
 		return fmt.Errorf("%w: %d, at most %d", ErrPairs, len(pairs), MaxPairs)
 	}
 	for i, p := range pairs {
-		if p.Name == "" || len(p.Name) > MaxPairName || strings.ContainsFunc(p.Name, badInName) {
+		if p.Name == "" || len(p.Name) > MaxPairName || strings.ContainsFunc(p.Name, BadInName) {
 			return fmt.Errorf("%w: the name of pair %d is not 1 to %d of a-z 0-9 . _ -", ErrPairs, i+1, MaxPairName)
 		}
 		if len(p.Value) > MaxPairValue || !utf8.ValidString(p.Value) || strings.ContainsFunc(p.Value, unicode.IsControl) {
@@ -89,6 +93,7 @@ func CheckPairs(pairs []Pair) error {
 	return nil
 }
 
-func badInName(r rune) bool {
+// BadInName reports whether the name of a Pair must not have r.
+func BadInName(r rune) bool {
 	return (r < 'a' || r > 'z') && (r < '0' || r > '9') && r != '.' && r != '_' && r != '-'
 }
