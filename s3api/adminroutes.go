@@ -6,6 +6,7 @@ import (
 	"net/url"
 	"strconv"
 
+	"coffer/internal/caller"
 	"coffer/s3api/admin"
 	"coffer/s3api/s3err"
 )
@@ -16,6 +17,8 @@ type Admin interface {
 	Serve(ctx context.Context, r *admin.Request) admin.Response
 	// Deny answers one whose signature was refused; its body was not looked at.
 	Deny(ctx context.Context, r *admin.Request, reason string) admin.Response
+	// Refuse answers one that cannot be served for another reason; its body was not looked at.
+	Refuse(ctx context.Context, r *admin.Request, refusal *admin.Error) admin.Response
 }
 
 // adminRoute gives the route of the administration; nil for the S3 API. There is no deadline for the whole: rewrapping a
@@ -45,14 +48,15 @@ func (s *Server) serveAdmin(ctx context.Context, c *call) error {
 	case len(body) > admin.MaxBody:
 		return s3err.New(s3err.EntityTooLarge)
 	}
-	c.adminAnswer(s.opts.Admin.Serve(ctx, c.adminRequest(body)))
+	who := s.callerOf(c) // the body has proven it
+	c.adminAnswer(s.opts.Admin.Serve(caller.With(ctx, who), c.adminRequest(who, body)))
 	return nil
 }
 
 // adminRequest is the request as package admin sees it. Who asks is told only when it is proven.
-func (c *call) adminRequest(body []byte) *admin.Request {
+func (c *call) adminRequest(who caller.Caller, body []byte) *admin.Request {
 	r := &admin.Request{Method: c.method, Path: c.rawPath, Query: url.Values{}, Body: body, Caller: admin.Caller{
-		Remote: c.remote, UserAgent: c.get("user-agent"), RequestID: c.id,
+		Remote: who.Source, UserAgent: who.UserAgent, RequestID: who.RequestID,
 	}}
 	for _, p := range c.query {
 		r.Query.Add(p.Name, p.Value)
@@ -77,10 +81,17 @@ func (c *call) adminAnswer(r admin.Response) {
 
 // failAdmin answers an error of the administration as JSON. Whatever is wrong with a signature is AccessDenied.
 func (s *Server) failAdmin(c *call, e *s3err.Error) {
-	refused := c.ver == nil || !c.ver.Proven() || e.Code == s3err.XAmzContentSHA256Mismatch
-	if refused && e.Status() < 500 && s.opts.Admin != nil {
-		c.adminAnswer(s.opts.Admin.Deny(s.base, c.adminRequest(nil), string(e.Code)+": "+e.Message))
+	refusal := &admin.Error{Status: e.Status(), Code: string(e.Code), Message: e.Message}
+	if s.opts.Admin == nil {
+		c.adminAnswer(admin.Refusal(refusal))
 		return
 	}
-	c.adminAnswer(admin.Refusal(e.Status(), string(e.Code), e.Message))
+	who := s.callerOf(c)
+	ctx, r := caller.With(s.base, who), c.adminRequest(who, nil)
+	refused := c.ver == nil || !c.ver.Proven() || e.Code == s3err.XAmzContentSHA256Mismatch
+	if refused && e.Status() < 500 {
+		c.adminAnswer(s.opts.Admin.Deny(ctx, r, string(e.Code)+": "+e.Message))
+		return
+	}
+	c.adminAnswer(s.opts.Admin.Refuse(ctx, r, refusal))
 }

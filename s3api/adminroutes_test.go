@@ -23,6 +23,8 @@ type recorder struct {
 	mu     sync.Mutex
 	served []admin.Request
 	denied []admin.Request
+
+	refused []admin.Request
 }
 
 func (r *recorder) Serve(_ context.Context, req *admin.Request) admin.Response {
@@ -36,7 +38,14 @@ func (r *recorder) Deny(_ context.Context, req *admin.Request, reason string) ad
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	r.denied = append(r.denied, *req)
-	return admin.Refusal(403, "AccessDenied", reason)
+	return admin.Refusal(&admin.Error{Status: 403, Code: "AccessDenied", Message: reason})
+}
+
+func (r *recorder) Refuse(_ context.Context, req *admin.Request, refusal *admin.Error) admin.Response {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	r.refused = append(r.refused, *req)
+	return admin.Refusal(refusal)
 }
 
 func (r *recorder) take() (served, denied []admin.Request) {

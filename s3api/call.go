@@ -11,6 +11,7 @@ import (
 
 	"github.com/valyala/fasthttp"
 
+	"coffer/internal/caller"
 	"coffer/object"
 	"coffer/s3api/s3err"
 	"coffer/s3api/sigv4"
@@ -48,6 +49,7 @@ type call struct {
 	sealing object.Sealing // what the fields ask for; of a read: the client's key
 	source  object.Sealing // the client's key of a copy's source
 	keyMD5  string         // of the client's key in sealing, base64; "" without one
+	pairs   []caller.Pair  // for the audit log
 
 	failure error      // found before any handler ran
 	proof   *proofBody // of a request that its body proves; nil until the body is asked for

@@ -13,6 +13,7 @@ import (
 
 	"github.com/valyala/fasthttp"
 
+	"coffer/internal/caller"
 	"coffer/object"
 	"coffer/s3api/s3err"
 	"coffer/s3api/s3xml"
@@ -54,7 +55,9 @@ func (s *Server) begin(fh *fasthttp.RequestCtx) *call {
 	}
 	c.route = findRoute(c)
 	if !c.route.open {
-		c.failure = s.authenticate(c)
+		if c.failure = s.authenticate(c); c.failure == nil {
+			c.failure = c.readPairs()
+		}
 	}
 	return c
 }
@@ -85,7 +88,7 @@ func (s *Server) handle(fh *fasthttp.RequestCtx) {
 		c.conn.rollReads()
 	}
 	ctx, cancel := s.requestContext(c)
-	s.run(ctx, c)
+	s.run(caller.With(ctx, s.callerOf(c)), c)
 	s.settle(fh, c)
 	if c.stream != nil {
 		c.stream.onClose(func() {

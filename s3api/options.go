@@ -33,7 +33,8 @@ type Options struct {
 	TLSCertFile, TLSKeyFile string // PEM files; both or none
 
 	// TrustedProxies are the addresses of proxies whose X-Forwarded-Proto is believed: they may bring the keys of clients
-	// over plain HTTP when it says https. Other peers may do so from this machine only.
+	// over plain HTTP when it says https. Other peers may do so from this machine only. Their X-Forwarded-For is believed
+	// too: it is where a request came from.
 	TrustedProxies []netip.Prefix
 
 	HeaderTimeout  time.Duration // from the first byte of a request to the end of its headers; default 10 s

@@ -4,8 +4,6 @@ import (
 	"crypto/md5"
 	"crypto/subtle"
 	"encoding/base64"
-	"net/netip"
-	"slices"
 	"strings"
 	"unicode"
 	"unicode/utf8"
@@ -122,7 +120,7 @@ func (s *Server) isPrivate(c *call) bool {
 		}
 	}
 	return c.peer.IsLoopback() ||
-		slices.ContainsFunc(s.opts.TrustedProxies, func(p netip.Prefix) bool { return p.Contains(c.peer) })
+		s.isTrustedProxy(c.peer)
 }
 
 // asksManaged reports whether a field asks for a key of the server's side.

@@ -15,7 +15,7 @@ internal/arch
 internal/caller
 
 s3api                    object object/checksum internal/caller s3api/admin s3api/sigv4 s3api/awschunk s3api/s3xml s3api/s3err
-s3api/admin              object kms kms/manager cipher internal/secret
+s3api/admin              object kms kms/manager kms/audit cipher internal/secret
 s3api/sigv4              s3api/s3err
 s3api/awschunk           s3api/s3err
 s3api/s3xml              s3api/s3err

@@ -101,7 +101,16 @@ func open(ctx context.Context, o Options) (*Log, error) {
 // line is written soon, and durable after Options.SyncInterval or Flush. The end of
 // ctx does not keep a line out of a queue that has room. The error is ErrBusy or
 // ErrClosed; the line is not in the log then.
-func (l *Log) Record(ctx context.Context, e Event) error {
+func (l *Log) Record(ctx context.Context, e Event) error { return l.record(ctx, e, anyPatience) }
+
+// How long somebody waits for room in the queue, besides a number of nanoseconds.
+const (
+	anyPatience = time.Duration(0) // as long as the context allows
+	noPatience  = time.Duration(-1)
+)
+
+// record is Record with a bound for the wait of its own.
+func (l *Log) record(ctx context.Context, e Event, patience time.Duration) error {
 	if e.Time.IsZero() {
 		e.Time = l.now()
 	}
@@ -116,7 +125,7 @@ func (l *Log) Record(ctx context.Context, e Event) error {
 	n.Event.Object = l.hashes.object(e.Bucket, e.Object)
 	buf := l.buffers.Get().(*[]byte)
 	*buf = appendRest((*buf)[:0], &n)
-	if err := l.put(ctx, item{line: buf}); err != nil {
+	if err := l.put(ctx, item{line: buf}, patience); err != nil {
 		l.buffers.Put(buf)
 		return fmt.Errorf("record %s: %w", n.Event.Operation, err)
 	}
@@ -128,7 +137,7 @@ func (l *Log) Record(ctx context.Context, e Event) error {
 // yet do so.
 func (l *Log) Flush(ctx context.Context) error {
 	done := make(chan error, 1)
-	if err := l.put(ctx, item{flush: done}); err != nil {
+	if err := l.put(ctx, item{flush: done}, anyPatience); err != nil {
 		return fmt.Errorf("flush: %w", err)
 	}
 	select {
@@ -140,7 +149,7 @@ func (l *Log) Flush(ctx context.Context) error {
 }
 
 // put queues an item.
-func (l *Log) put(ctx context.Context, it item) error {
+func (l *Log) put(ctx context.Context, it item, patience time.Duration) error {
 	l.mu.RLock()
 	defer l.mu.RUnlock()
 	if l.closed {
@@ -152,11 +161,22 @@ func (l *Log) put(ctx context.Context, it item) error {
 	default:
 		l.waits.Add(1)
 	}
+	var end <-chan time.Time
+	switch {
+	case patience == noPatience:
+		return ErrBusy
+	case patience != anyPatience:
+		timer := time.NewTimer(patience)
+		defer timer.Stop()
+		end = timer.C
+	}
 	select {
 	case l.queue <- it:
 		return nil
 	case <-l.closing:
 		return ErrClosed
+	case <-end:
+		return fmt.Errorf("%w: no room within %v", ErrBusy, patience)
 	case <-ctx.Done():
 		return fmt.Errorf("%w: %w", ErrBusy, context.Cause(ctx))
 	}

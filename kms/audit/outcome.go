@@ -113,7 +113,10 @@ const (
 	Stop                 Operation = "Stop"
 	ClearCache           Operation = "ClearCache"
 	GenerateDataKey      Operation = "GenerateDataKey" // a fresh KEK, wrapped
-	Encrypt              Operation = "Encrypt"         // something wrapped or sealed under a key that is there
-	Decrypt              Operation = "Decrypt"         // a KEK unwrapped, or used from the cache
+	Encrypt              Operation = "Encrypt"         // something wrapped, or sealed by a KEK that is there
+	Decrypt              Operation = "Decrypt"         // something opened by a KEK that was unwrapped, or kept in memory
 	ReEncrypt            Operation = "ReEncrypt"       // a KEK rewrapped
+	ProbeKey             Operation = "ProbeKey"        // a KEK made, unwrapped and compared, for nobody's use
+	Unknown              Operation = "Unknown"         // a request for what there is not
+	LinesLost            Operation = "LinesLost"       // lines that could not be written, and how many (a Guard's)
 )

@@ -49,11 +49,7 @@ type raw struct {
 func (a *API) render(c *call, doc any, err error) (Response, string) {
 	if err != nil {
 		e := a.errorOf(c, err)
-		r := Response{Status: e.Status, ContentType: "application/json", Body: document(errorDoc{e.Code, e.Message, e.Description, e.Use})}
-		if e.Status == http.StatusServiceUnavailable {
-			r.RetryAfter = 1
-		}
-		return r, e.Code
+		return Refusal(e), e.Code
 	}
 	switch doc := doc.(type) {
 	case nil:
@@ -65,9 +61,13 @@ func (a *API) render(c *call, doc any, err error) (Response, string) {
 	}
 }
 
-// Refusal is the answer to a request that did not get as far as an API.
-func Refusal(status int, code, message string) Response {
-	return Response{Status: status, ContentType: "application/json", Body: document(errorDoc{Code: code, Message: message})}
+// Refusal is the answer that tells an error, also to a request that did not get as far as an API.
+func Refusal(e *Error) Response {
+	r := Response{Status: e.Status, ContentType: "application/json", Body: document(errorDoc{e.Code, e.Message, e.Description, e.Use})}
+	if e.Status == http.StatusServiceUnavailable {
+		r.RetryAfter = 1
+	}
+	return r
 }
 
 // document encodes what has an encoding: the documents of this package.

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"log/slog"
+	"net/http"
 	"net/url"
 	"sync/atomic"
 	"time"
@@ -88,6 +89,7 @@ type Options struct {
 
 	// Observe is told of every request, also of those that Deny refuses; may be nil.
 	Observe func(ctx context.Context, e Event)
+	Audit   Auditor          // records every request, also those that Deny and Refuse answer; may be nil
 	Logger  *slog.Logger     // is told the causes of answers of 500; none when nil
 	Now     func() time.Time // time.Now when nil
 }
@@ -155,6 +157,13 @@ type call struct {
 	door    door
 	segment string // what {…} of the route's path stands for
 	keyID   string // that the request is about, as far as it is known
+
+	// What the audit log is told besides.
+	instance kms.InstanceID
+	version  uint32
+	bucket   string
+	destroys bool  // the request is for the destruction of the key, not for a waiting time
+	partial  error // that is told in an answer with a status of success
 }
 
 // Serve answers a request.
@@ -165,27 +174,40 @@ func (a *API) Serve(ctx context.Context, r *Request) Response {
 	var doc any
 	if err == nil {
 		op = rt.op
+		err = a.auditable()
+	}
+	if err == nil {
 		doc, err = rt.handle(a, ctx, c)
 	}
+	return a.finish(ctx, c, op, doc, err)
+}
+
+// finish records what came of a request, and answers it.
+func (a *API) finish(ctx context.Context, c *call, op string, doc any, err error) Response {
+	if unrecorded := a.audit(ctx, c, op, err); unrecorded != nil {
+		doc, err = nil, unrecorded
+	}
 	resp, code := a.render(c, doc, err)
-	a.observe(ctx, Event{Op: op, KeyID: c.keyID, Caller: r.Caller, Status: resp.Status, Code: code})
+	if a.o.Observe != nil {
+		a.o.Observe(ctx, Event{Op: op, KeyID: c.keyID, Caller: c.Caller, Status: resp.Status, Code: code})
+	}
 	return resp
 }
 
 // Deny answers a request whose signature was refused; nothing of its body is looked at. The reason is told to the client.
 func (a *API) Deny(ctx context.Context, r *Request, reason string) Response {
+	return a.Refuse(ctx, r, &Error{Status: http.StatusForbidden, Code: "AccessDenied", Message: "Access Denied.", Description: reason})
+}
+
+// Refuse answers a request that did not get as far as a handler. Nothing of its body is looked at.
+func (a *API) Refuse(ctx context.Context, r *Request, refusal *Error) Response {
 	c := &call{Request: r}
 	op := ""
 	if rt, err := c.find(); err == nil {
 		op = rt.op
 	}
-	resp, code := a.render(c, nil, &Error{Status: 403, Code: "AccessDenied", Message: "Access Denied.", Description: reason})
-	a.observe(ctx, Event{Op: op, Caller: r.Caller, Status: resp.Status, Code: code})
-	return resp
-}
-
-func (a *API) observe(ctx context.Context, e Event) {
-	if a.o.Observe != nil {
-		a.o.Observe(ctx, e)
+	if id, _ := c.queryKey(); id == "" && op == "DescribeKey" {
+		c.keyID = c.segment
 	}
+	return a.finish(ctx, c, op, nil, refusal)
 }

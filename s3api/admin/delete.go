@@ -79,7 +79,7 @@ func (c *call) deletion() (d deletion, err error) {
 			return d, err
 		}
 	}
-	c.keyID = d.KeyID
+	c.keyID, c.destroys = d.KeyID, d.Force || d.Immediate
 	for _, name := range []string{"force_immediate", "force"} {
 		if v := c.Query.Get(name); v != "" && v != "false" || c.Query.Has("confirm_key_id") {
 			return d, invalid("force, force_immediate and confirm_key_id are taken from a JSON body only.")
@@ -145,6 +145,7 @@ func (a *API) deleteKey(ctx context.Context, c *call) (any, error) {
 	if err != nil {
 		return nil, err
 	}
+	c.about(instance, k.Newest().Number)
 	use, err := a.useOf(ctx, instance, d.KeyID)
 	if err != nil {
 		return nil, err

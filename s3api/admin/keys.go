@@ -17,9 +17,10 @@ func (a *API) do(ctx context.Context, fn func(ctx context.Context, s manager.Ser
 }
 
 // about calls the serving backend for what is known of a key.
-func (a *API) about(ctx context.Context, fn func(ctx context.Context, s manager.Service) (kms.KeyInfo, error)) (k kms.KeyInfo, err error) {
+func (a *API) about(ctx context.Context, c *call, fn func(ctx context.Context, s manager.Service) (kms.KeyInfo, error)) (k kms.KeyInfo, err error) {
 	err = a.do(ctx, func(ctx context.Context, s manager.Service) error {
 		k, err = fn(ctx, s)
+		c.about(s.Instance(), k.Newest().Number)
 		return err
 	})
 	return k, err
@@ -72,7 +73,7 @@ func (a *API) create(ctx context.Context, c *call, spec kms.KeySpec) (kms.KeyInf
 	if !algorithms[spec.Algorithm] {
 		return kms.KeyInfo{}, invalid("algorithm is none of AES-256, AES-128, RSA-2048 and RSA-4096.")
 	}
-	return a.about(ctx, func(ctx context.Context, s manager.Service) (kms.KeyInfo, error) {
+	return a.about(ctx, c, func(ctx context.Context, s manager.Service) (kms.KeyInfo, error) {
 		return kms.CreateKeyWith(ctx, s, spec)
 	})
 }
@@ -106,7 +107,7 @@ func (a *API) keyStatus(ctx context.Context, c *call) (any, error) {
 	if err != nil {
 		return nil, err
 	}
-	return a.answerKey(a.about(ctx, func(ctx context.Context, s manager.Service) (kms.KeyInfo, error) { return s.DescribeKey(ctx, id) }))
+	return a.answerKey(a.about(ctx, c, func(ctx context.Context, s manager.Service) (kms.KeyInfo, error) { return s.DescribeKey(ctx, id) }))
 }
 
 func (a *API) answerKey(k kms.KeyInfo, err error) (any, error) {
@@ -158,7 +159,7 @@ func (a *API) ensureKey(ctx context.Context, c *call) (any, error) {
 		return nil, err
 	}
 	transit := a.keys.Status().Type == manager.TypeVault
-	return a.answerKey(a.about(ctx, func(ctx context.Context, s manager.Service) (kms.KeyInfo, error) {
+	return a.answerKey(a.about(ctx, c, func(ctx context.Context, s manager.Service) (kms.KeyInfo, error) {
 		k, err := s.DescribeKey(ctx, id)
 		switch {
 		case errors.Is(err, kms.NotFound) && transit:
@@ -182,7 +183,7 @@ func (a *API) disableKeyOfDocument(ctx context.Context, c *call) (any, error) {
 		return nil, refuse(http.StatusNotImplemented, "NotImplemented", "Vault Transit cannot disable a key.",
 			"Forbid its use by a Vault policy, rotate it, or use POST kms/keys/disable, by which Coffer itself refuses to encrypt under it.")
 	}
-	return a.answerKey(a.about(ctx, func(ctx context.Context, s manager.Service) (kms.KeyInfo, error) { return kms.DisableKey(ctx, s, id) }))
+	return a.answerKey(a.about(ctx, c, func(ctx context.Context, s manager.Service) (kms.KeyInfo, error) { return kms.DisableKey(ctx, s, id) }))
 }
 
 func (a *API) rotateKey(ctx context.Context, c *call) (any, error) {
@@ -190,5 +191,5 @@ func (a *API) rotateKey(ctx context.Context, c *call) (any, error) {
 	if err != nil {
 		return nil, err
 	}
-	return a.answerKey(a.about(ctx, func(ctx context.Context, s manager.Service) (kms.KeyInfo, error) { return s.RotateKey(ctx, id) }))
+	return a.answerKey(a.about(ctx, c, func(ctx context.Context, s manager.Service) (kms.KeyInfo, error) { return s.RotateKey(ctx, id) }))
 }

@@ -48,7 +48,7 @@ func (a *API) describeKey(ctx context.Context, c *call) (any, error) {
 			return nil, invalid("impact is neither true nor false.")
 		}
 	}
-	k, err := a.about(ctx, func(ctx context.Context, s manager.Service) (kms.KeyInfo, error) { return s.DescribeKey(ctx, id) })
+	k, err := a.about(ctx, c, func(ctx context.Context, s manager.Service) (kms.KeyInfo, error) { return s.DescribeKey(ctx, id) })
 	if err != nil {
 		return nil, err
 	}
@@ -152,7 +152,7 @@ func (a *API) changeKey(ctx context.Context, c *call, message string, fn func(co
 	if err != nil {
 		return nil, err
 	}
-	k, err := a.about(ctx, func(ctx context.Context, s manager.Service) (kms.KeyInfo, error) { return fn(ctx, s, id) })
+	k, err := a.about(ctx, c, func(ctx context.Context, s manager.Service) (kms.KeyInfo, error) { return fn(ctx, s, id) })
 	return a.changed(message, k, err)
 }
 
@@ -182,7 +182,7 @@ func (a *API) describeWith(ctx context.Context, c *call, message string, body an
 	if c.keyID = *id; c.keyID == "" {
 		return nil, invalid("key_id is missing.")
 	}
-	k, err := a.about(ctx, func(ctx context.Context, s manager.Service) (kms.KeyInfo, error) { return fn(ctx, s) })
+	k, err := a.about(ctx, c, func(ctx context.Context, s manager.Service) (kms.KeyInfo, error) { return fn(ctx, s) })
 	return a.changed(message, k, err)
 }
 

@@ -2,6 +2,7 @@ package admin
 
 import (
 	"context"
+	"fmt"
 	"strings"
 	"time"
 
@@ -39,17 +40,21 @@ func (a *API) mcKeyStatus(ctx context.Context, c *call) (any, error) {
 				return err
 			}
 			doc.Encryption = err.Error()
+			c.failedPartly(err)
 			return nil
 		}
 		defer kek.Wipe()
+		c.about(s.Instance(), w.Version)
 		again, err := s.Unwrap(ctx, w, tried)
 		if err != nil {
 			doc.Decryption = err.Error()
+			c.failedPartly(err)
 			return nil
 		}
 		defer again.Wipe()
 		if !again.Equal(kek) {
 			doc.Decryption = "another key came back"
+			c.failedPartly(fmt.Errorf("%w: %s", kms.Crypto, doc.Decryption))
 		}
 		return nil
 	})

@@ -50,6 +50,7 @@ func (a *API) rewrap(ctx context.Context, c *call) (any, error) {
 	if err != nil {
 		return nil, err
 	}
+	c.about(w.Instance, w.Version)
 	return struct {
 		Ciphertext string `json:"ciphertext_b64"`
 		KeyID      string `json:"key_id"`
@@ -142,9 +143,13 @@ func (a *API) rewrapBucket(ctx context.Context, c *call) (any, error) {
 	if err != nil {
 		return nil, err
 	}
+	c.bucket = req.Bucket
 	report, err := a.o.Engine.Rewrap(ctx, req)
 	if err != nil {
 		return nil, err
+	}
+	if len(report.Errors) > 0 {
+		c.failedPartly(report.Errors[0].Err)
 	}
 	doc := rewrapDoc{
 		Bucket: req.Bucket, Prefix: req.Prefix, DryRun: req.DryRun, Matched: report.Matched, Rewrapped: report.Rewrapped, KEKs: report.KEKs,
@@ -232,6 +237,7 @@ func (a *API) generateDataKey(ctx context.Context, c *call) (any, error) {
 			return err
 		}
 		defer kek.Wipe()
+		c.about(s.Instance(), w.Version)
 		doc.KeyID, doc.Plaintext, doc.Blob = w.KeyID, base64.StdEncoding.EncodeToString(kek.Expose()), base64.StdEncoding.EncodeToString(w.Blob())
 		return nil
 	})

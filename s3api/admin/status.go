@@ -33,6 +33,7 @@ type statusDoc struct {
 	Notes     []string         `json:"notes"`
 	Probe     *probeDoc        `json:"probe"`
 	Instances []instanceStatus `json:"instances"`
+	Audit     auditDoc         `json:"audit"`
 }
 
 type statusDetails struct {
@@ -92,6 +93,7 @@ func (a *API) status(ctx context.Context, _ *call) (any, error) {
 	}
 	s := a.keys.Status()
 	doc := newStatusDoc(s, a.defaultKey())
+	doc.Audit = a.auditDoc()
 	if *a.form.Load() == FormKMSType {
 		doc.Status = healthOf(s)
 	}
