@@ -24,19 +24,19 @@ func (k Kind) Codes() Codes {
 	case NotFound:
 		return Codes{Code{"KMS.NotFoundException", 400}, Code{"NotFound", 404}, Code{"kms:KeyNotFound", 404}}
 	case AlreadyExists:
-		return Codes{Code{"KMS.AlreadyExistsException", 409}, Code{"KeyAlreadyExists", 409}, Code{"kms:KeyAlreadyExists", 409}}
+		return Codes{Code{"OperationAborted", 409}, Code{"KeyAlreadyExists", 409}, Code{"kms:KeyAlreadyExists", 409}}
 	case Disabled:
 		return Codes{Code{"KMS.DisabledException", 400}, Code{"KeyDisabled", 400}, Code{"kms:KeyDisabled", 400}}
 	case InvalidState:
 		return Codes{Code{"KMS.KMSInvalidStateException", 400}, Code{"InvalidKeyState", 400}, Code{"kms:InvalidKeyState", 400}}
 	case InUse:
-		return Codes{Code{"KMS.InUse", 409}, Code{"KeyInUse", 409}, Code{"kms:KeyInUse", 409}}
+		return Codes{Code{"OperationAborted", 409}, Code{"KeyInUse", 409}, Code{"kms:KeyInUse", 409}}
 	case Denied:
 		return Codes{Code{"AccessDenied", 403}, Code{"AccessDenied", 403}, Code{"kms:NotAuthorized", 403}}
 	case Throttled:
 		return Codes{Code{"SlowDown", 503}, Code{"Throttled", 503}, Code{"SlowDown", 503}}
 	case Unavailable:
-		return Codes{Code{"ServiceUnavailable", 503}, Code{"ServiceUnavailable", 503}, Code{"ServiceUnavailable", 503}}
+		return Codes{Code{"KMS.Unavailable", 503}, Code{"ServiceUnavailable", 503}, Code{"ServiceUnavailable", 503}}
 	case Unsupported:
 		return Codes{Code{"NotImplemented", 501}, Code{"NotImplemented", 501}, Code{"kms:NotSupported", 501}}
 	case NotConfigured:

@@ -3,6 +3,8 @@ package object
 import (
 	"errors"
 	"fmt"
+
+	"coffer/kms"
 )
 
 // Kind classifies an error of the engine. Front doors translate kinds, never texts.
@@ -101,6 +103,18 @@ func (e *Error) Error() string {
 
 // Unwrap returns the cause.
 func (e *Error) Unwrap() error { return e.Err }
+
+// KeyServiceCode is the code by which S3 answers the failure of a key service that e comes from, by the one table of
+// package kms. It is "" where e comes from something else.
+func (e *Error) KeyServiceCode() string {
+	switch e.Kind {
+	case KindUnavailable, KindKeyDenied, KindKeyNotFound, KindKeyDisabled, KindNoKeyService:
+		if k, ok := errors.AsType[*kms.Error](e.Err); ok {
+			return k.Kind.Codes().S3.Name
+		}
+	}
+	return ""
+}
 
 // KindOf returns the kind of err, KindInternal when err is not an *Error of this package.
 func KindOf(err error) Kind {

@@ -62,7 +62,7 @@ func codeOf(k object.Kind) (s3err.Code, bool) {
 	case object.KindUnavailable:
 		return s3err.KMSUnavailable, true
 	case object.KindKeyDenied:
-		return s3err.KMSAccessDenied, true
+		return s3err.AccessDenied, true
 	case object.KindKeyNotFound:
 		return s3err.KMSNotFound, true
 	case object.KindKeyDisabled:
@@ -97,6 +97,9 @@ func answerOfEngine(e *object.Error, c *call) *s3err.Error {
 		return s3err.Wrap(s3err.ServiceUnavailable, e)
 	}
 	code, _ := codeOf(e.Kind)
+	if name := e.KeyServiceCode(); name != "" {
+		code = s3err.Code(name)
+	}
 	answer := s3err.Wrap(code, e)
 	switch {
 	case tellsCause(e.Kind) && e.Err != nil:
@@ -115,9 +118,10 @@ func answerOfEngine(e *object.Error, c *call) *s3err.Error {
 	return answer
 }
 
-// tellsCause says whether the cause is about what the client sent, and not about the inside of the store.
+// tellsCause says whether the cause is about what the client sent, or what a key service refuses, and not about the inside
+// of the store.
 func tellsCause(k object.Kind) bool {
-	return k == object.KindInvalidArgument || k == object.KindInvalidRequest
+	return k == object.KindInvalidArgument || k == object.KindInvalidRequest || k == object.KindKeyDenied
 }
 
 // addDetails gives the elements that S3 adds to an error.

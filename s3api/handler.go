@@ -196,7 +196,7 @@ func (s *Server) fail(c *call, err error) {
 		return
 	}
 	c.resp.ResetBody()
-	if e.Code == s3err.KMSUnavailable {
+	if e.Status() == fasthttp.StatusServiceUnavailable {
 		c.set("Retry-After", "1")
 	}
 	c.resp.SetStatusCode(e.Status())

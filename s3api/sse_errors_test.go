@@ -5,6 +5,7 @@ import (
 	"crypto/md5"
 	"encoding/base64"
 	"encoding/hex"
+	"fmt"
 	"strings"
 	"testing"
 
@@ -304,4 +305,40 @@ func TestInternalMetadata(t *testing.T) {
 			}
 		}
 	}
+}
+
+// TestKeyServiceFailures has the key service fail in every way there is, and holds the answers against the one table of
+// them. Nothing is stored.
+func TestKeyServiceFailures(t *testing.T) {
+	t.Parallel()
+	s := startSealed(t, nil)
+	sealed := fields{sse: "aws:kms", sseKeyID: "app"}
+	s.must(request{method: "PUT", target: "/bucket/old", body: []byte("x"), header: sealed})
+	for _, kind := range kms.Kinds() {
+		want := kind.Codes().S3
+		s.fake.SetRule(func(context.Context, kmstest.Op, string) error { return fmt.Errorf("%w: PUT transit/the/path", kind) })
+		for _, r := range []request{
+			{method: "PUT", target: "/bucket/new", body: []byte("x"), header: sealed},
+			{method: "POST", target: "/bucket/new?uploads=", header: sealed},
+			{method: "PUT", target: "/bucket/new", header: join(sealed, fields{"x-amz-copy-source": "/bucket/old"})},
+			{method: "GET", target: "/bucket/old"},
+		} {
+			a := s.do(r)
+			doc := a.err(t)
+			if doc.Code != want.Name || a.status != want.Status {
+				t.Errorf("%v, %s %s: %d %s, want %+v", kind, r.method, r.target, a.status, doc.Code, want)
+			}
+			if retry := a.header.Get("Retry-After") != ""; retry != (want.Status == 503) {
+				t.Errorf("%v, %s %s: Retry-After %v", kind, r.method, r.target, retry)
+			}
+			if tells := strings.Contains(doc.Message, "transit/the/path"); tells != (kind == kms.Denied || kind == kms.Invalid) {
+				t.Errorf("%v, %s %s: the message is %q", kind, r.method, r.target, doc.Message)
+			}
+		}
+		if a := s.do(request{method: "HEAD", target: "/bucket/new"}); a.status != 404 {
+			t.Errorf("%v: something was stored: %d", kind, a.status)
+		}
+	}
+	s.fake.SetRule(nil)
+	s.must(request{method: "GET", target: "/bucket/old"})
 }

@@ -82,7 +82,6 @@ const (
 	UnexpectedContent                              Code = "UnexpectedContent"
 	UnsupportedMediaType                           Code = "UnsupportedMediaType"
 	XAmzContentSHA256Mismatch                      Code = "XAmzContentSHA256Mismatch"
-	KMSAccessDenied                                Code = "KMS.AccessDeniedException"
 	KMSDisabled                                    Code = "KMS.DisabledException"
 	KMSInvalidKeyUsage                             Code = "KMS.InvalidKeyUsageException"
 	KMSInvalidState                                Code = "KMS.KMSInvalidStateException"
@@ -183,7 +182,6 @@ var table = map[Code]entry{
 	UnexpectedContent:         {400, "This request does not support content"},
 	UnsupportedMediaType:      {415, "The media type of the request body is not supported."},
 	XAmzContentSHA256Mismatch: {400, "The provided 'x-amz-content-sha256' header does not match what was computed."},
-	KMSAccessDenied:           {403, "The caller is not allowed to use the KMS key."},
 	KMSDisabled:               {400, "The request was rejected because the specified KMS key is not enabled."},
 	KMSInvalidKeyUsage:        {400, "The request was rejected because the KMS key cannot be used for this operation."},
 	KMSInvalidState:           {400, "The request was rejected because the state of the specified KMS key is not valid for this request."},
