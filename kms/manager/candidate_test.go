@@ -108,6 +108,16 @@ func TestNoKeyToProveWith(t *testing.T) {
 	if p := m.ProbeNow(t.Context()); p.Proven {
 		t.Error("the probe made a key")
 	}
+	if !m.Status().Available() {
+		t.Error("a backend without keys is not available")
+	}
+	must(t, m.Do(t.Context(), kms.InstanceID{}, func(ctx context.Context, s manager.Service) error {
+		_, err := s.CreateKey(ctx, "another")
+		return err
+	}))
+	if p := m.ProbeNow(t.Context()); !p.Proven {
+		t.Errorf("proven by no other key: %+v", p)
+	}
 	issue(t, m, cipher.ModeSSEKMS, "")
 	if p := m.ProbeNow(t.Context()); !p.Proven || !m.Status().Healthy() {
 		t.Errorf("probe %+v", p)

@@ -285,9 +285,9 @@ func (m *Manager) timeout() time.Duration {
 	return m.settings().Timeout
 }
 
-// ProbeNow probes the serving backend: it has a KEK made under the default key,
-// unwrapped and compared. It makes no key, except that of SSE-S3 in the built-in
-// keyring.
+// ProbeNow probes the serving backend: it has a KEK made under the default key, or
+// under another one while there is no such key, unwrapped and compared. It makes
+// no key, except that of SSE-S3 in the built-in keyring.
 func (m *Manager) ProbeNow(ctx context.Context) Probe {
 	m.mu.RLock()
 	in := m.serving
@@ -306,6 +306,11 @@ func (m *Manager) ProbeNow(ctx context.Context) Probe {
 	}
 	if err == nil {
 		_, p.Failed, err = roundTrip(ctx, h.service, keyID, in.builtin)
+		if p.Failed == StageKey {
+			if other, found := anyKey(ctx, h.service); found {
+				_, p.Failed, err = roundTrip(ctx, h.service, other, false)
+			}
+		}
 		p.Proven = err == nil
 	}
 	p.Err, p.Latency = c.safe("probe backend", err), time.Since(p.At)
