@@ -17,16 +17,29 @@ func name(kind string) string { return kind + "-" + strings.ToLower(rand.Text())
 func (s *Server) Transit(t testing.TB) string {
 	t.Helper()
 	mount := name("transit")
+	s.TransitAt(t, mount)
+	return mount
+}
+
+// TransitAt mounts a Transit engine at a path that nothing else is at.
+func (s *Server) TransitAt(t testing.TB, mount string) {
+	t.Helper()
 	if err := s.Root(t).Sys().MountWithContext(t.Context(), mount, &api.MountInput{Type: "transit"}); err != nil {
 		t.Fatalf("mount transit: %v", err)
 	}
-	return mount
 }
 
 // KV mounts a KV engine of version 2 and returns its path.
 func (s *Server) KV(t testing.TB) string {
 	t.Helper()
 	mount := name("kv")
+	s.KVAt(t, mount)
+	return mount
+}
+
+// KVAt mounts a KV engine of version 2 at a path that nothing else is at.
+func (s *Server) KVAt(t testing.TB, mount string) {
+	t.Helper()
 	root := s.Root(t)
 	err := root.Sys().MountWithContext(t.Context(), mount, &api.MountInput{Type: "kv", Options: map[string]string{"version": "2"}})
 	if err != nil {
@@ -34,7 +47,7 @@ func (s *Server) KV(t testing.TB) string {
 	}
 	for { // it answers with errors while it prepares itself
 		if _, err = root.Logical().ReadWithContext(t.Context(), mount+"/data/none"); err == nil {
-			return mount
+			return
 		}
 		select {
 		case <-t.Context().Done():
@@ -149,7 +162,13 @@ type Role struct {
 // AppRole mounts the AppRole login and makes a role with a secret id.
 func (s *Server) AppRole(t testing.TB, o AppRole) Role {
 	t.Helper()
-	r := Role{Mount: name("approle"), Name: "coffer"}
+	return s.AppRoleAt(t, name("approle"), o)
+}
+
+// AppRoleAt is AppRole at a path that nothing else is at.
+func (s *Server) AppRoleAt(t testing.TB, mount string, o AppRole) Role {
+	t.Helper()
+	r := Role{Mount: mount, Name: "coffer"}
 	err := s.Root(t).Sys().EnableAuthWithOptionsWithContext(t.Context(), r.Mount, &api.EnableAuthOptions{Type: "approle"})
 	if err != nil {
 		t.Fatalf("enable AppRole: %v", err)

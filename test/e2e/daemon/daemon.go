@@ -24,6 +24,7 @@ type Options struct {
 	AccessKey string    // random if empty
 	SecretKey string    // random if empty
 	Args      []string  // of serve, after those that this package gives
+	Environ   []string  // variables beside those of this process
 	Log       io.Writer // standard output and error of the process; none if nil
 	// ReadyWithin bounds the start; 30 s if zero.
 	ReadyWithin time.Duration
@@ -83,7 +84,7 @@ func start(ctx context.Context, o Options) (*Daemon, error) {
 	}
 	// The process ends by Stop, in order, and not with the context of the start.
 	d.command = exec.CommandContext(context.WithoutCancel(ctx), o.Binary, d.Args...)
-	d.command.Env = append(os.Environ(), "COFFER_ROOT_USER="+d.AccessKey, "COFFER_ROOT_PASSWORD="+d.SecretKey)
+	d.command.Env = append(append(os.Environ(), o.Environ...), "COFFER_ROOT_USER="+d.AccessKey, "COFFER_ROOT_PASSWORD="+d.SecretKey)
 	d.command.Stdout, d.command.Stderr = o.Log, o.Log
 	// An interrupt at the terminal is for the caller, who stops the server then.
 	d.command.SysProcAttr = &syscall.SysProcAttr{Setpgid: true}
