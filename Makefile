@@ -67,9 +67,10 @@ fuzz: ## every fuzz target for FUZZTIME
 	test/fuzz.sh $(FUZZTIME)
 
 .PHONY: e2e
-e2e: build ## unmodified S3 clients against the binary; installs them (Debian: as root or by sudo)
+e2e: build ## unmodified clients, and the lines of the documents, against the binary; installs them (Debian: as root or by sudo)
 	test/e2e/setup.sh
 	$(GO) test -tags e2e -timeout 30m -v ./test/e2e
+	$(GO) test -tags e2e -timeout 10m ./test/conformance
 
 .PHONY: torture
 torture: build ## the long forms of the tests; SEED=n replays, ROUNDS, CHECKS, FUZZTIME and LARGE set the length
