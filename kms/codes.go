@@ -17,6 +17,7 @@ type Codes struct {
 // Codes returns how front doors answer errors of this kind. It is the one table
 // of it. Only kinds for which trying again may help have the status 503, since
 // clients repeat what was answered so.
+// Nobody makes or removes keys by S3: what only that can meet is InternalError there.
 func (k Kind) Codes() Codes {
 	switch k {
 	case Invalid:
@@ -24,13 +25,13 @@ func (k Kind) Codes() Codes {
 	case NotFound:
 		return Codes{Code{"KMS.NotFoundException", 400}, Code{"NotFound", 404}, Code{"kms:KeyNotFound", 404}}
 	case AlreadyExists:
-		return Codes{Code{"OperationAborted", 409}, Code{"KeyAlreadyExists", 409}, Code{"kms:KeyAlreadyExists", 409}}
+		return Codes{Code{"InternalError", 500}, Code{"KeyAlreadyExists", 409}, Code{"kms:KeyAlreadyExists", 409}}
 	case Disabled:
 		return Codes{Code{"KMS.DisabledException", 400}, Code{"KeyDisabled", 400}, Code{"kms:KeyDisabled", 400}}
 	case InvalidState:
 		return Codes{Code{"KMS.KMSInvalidStateException", 400}, Code{"InvalidKeyState", 400}, Code{"kms:InvalidKeyState", 400}}
 	case InUse:
-		return Codes{Code{"OperationAborted", 409}, Code{"KeyInUse", 409}, Code{"kms:KeyInUse", 409}}
+		return Codes{Code{"InternalError", 500}, Code{"KeyInUse", 409}, Code{"kms:KeyInUse", 409}}
 	case Denied:
 		return Codes{Code{"AccessDenied", 403}, Code{"AccessDenied", 403}, Code{"kms:NotAuthorized", 403}}
 	case Throttled:

@@ -195,6 +195,7 @@ func kindOfCause(err error) Kind {
 		{kms.Disabled, KindKeyDisabled},
 		{kms.InvalidState, KindKeyDisabled},
 		{kms.NotConfigured, KindNoKeyService},
+		{kms.Unsupported, KindNotImplemented},
 		{kms.Crypto, KindCorrupt},
 	} {
 		if errors.Is(err, c.cause) {
