@@ -218,6 +218,9 @@ func (s *Store) dropBucket(ctx context.Context, name string, b *bucketRecord) er
 				return err
 			}
 		}
+		if err := tx.Delete(timesKey(b.ID, "")); err != nil {
+			return err
+		}
 		return tx.Delete(bucketKey(name))
 	})
 	if err != nil {

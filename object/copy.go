@@ -135,11 +135,7 @@ func (s *Store) copyOntoItself(ctx context.Context, c *copying) (*record, error)
 			return nil, err
 		}
 	}
-	return &r, s.update(ctx, func(tx *change) error {
-		names, err := namesForUpdate(tx, c.req.Bucket, c.bucket.ID)
-		if err != nil {
-			return err
-		}
+	return &r, s.changeNames(ctx, c.req.Bucket, c.bucket.ID, func(names *nameWriter) error {
 		current, err := names.current(c.req.Key)
 		if err != nil {
 			return err

@@ -25,12 +25,8 @@ func (s *Store) delete(ctx context.Context, req *DeleteRequest) error {
 		return err
 	}
 	removed := false
-	err := s.update(ctx, func(tx *change) error {
+	err := s.changeNames(ctx, req.Bucket, cipher.BucketID{}, func(names *nameWriter) error {
 		removed = false
-		names, err := namesForUpdate(tx, req.Bucket, cipher.BucketID{})
-		if err != nil {
-			return err
-		}
 		if req.VersionID != "" && req.VersionID != NullVersion {
 			return nil
 		}

@@ -45,6 +45,13 @@ const (
 	KindSSECBlocked                    // the bucket refuses SSE-C
 	KindCorrupt                        // stored bytes do not authenticate
 	KindNotImplemented                 // a record asks for something this version does not do
+	KindExists                         // the name exists, and must not
+	KindNotEmpty                       // the directory has something in it
+	KindNotDirectory                   // a file where a directory must be
+	KindIsDirectory                    // a directory where a file must be
+	KindStale                          // the object that is open was replaced or removed
+	KindNoAttribute                    // the extended attribute does not exist
+	KindAttributeExists                // the extended attribute exists, and must not
 )
 
 var kindNames = [...]string{
@@ -53,7 +60,7 @@ var kindNames = [...]string{
 	"entity too small", "entity too large", "bad digest", "incomplete body", "metadata too large", "precondition failed",
 	"not modified", "invalid range", "operation aborted", "no space", "unavailable", "key denied", "key not found", "key disabled",
 	"no key service", "customer key missing", "customer key wrong", "SSE-C blocked", "corrupt",
-	"not implemented",
+	"not implemented", "exists", "not empty", "not a directory", "is a directory", "stale", "no such attribute", "attribute exists",
 }
 
 // String names the kind in lower-case words.

@@ -103,6 +103,11 @@ func goldenValues() map[string]formatted {
 		}},
 		"census": &censusRecord{Format: 1, Since: 1_700_000_000_000_000_000},
 		"floor":  &floorRecord{Format: 1, Version: 3, Asked: 1_700_000_000_000_000_000},
+		"times":  &timesRecord{Format: 1, ModTime: 1_700_000_000_000_000_001, ChangeTime: 1_700_000_000_000_000_002},
+		"bucket-root": &bucketRecord{
+			Format: 1, ID: ident(0x06), Created: 1, Generation: 1,
+			Root: &attributes{Mode: 0o040755, UID: 1000, GID: 1001, AccessTime: 1, ChangeTime: 2, BirthTime: 3},
+		},
 	}
 }
 
@@ -145,6 +150,11 @@ func goldenKeys() string {
 	return out.String()
 }
 
+// goldenTreeKeys are the keys that came with directories.
+func goldenTreeKeys() string {
+	return fmt.Sprintf("times a/b/ %x\n", timesKey(ident(0x06), "a/b/"))
+}
+
 // golden compares with a file, or makes it under -golden.make where there is none.
 func golden(t *testing.T, name, got string) {
 	t.Helper()
@@ -181,6 +191,7 @@ func TestGoldenLayout(t *testing.T) {
 			t.Errorf("%+v came back as %+v, %v", d, again, err)
 		}
 	}
+	golden(t, "keys-tree.txt", goldenTreeKeys())
 }
 
 func TestDecodeRefuses(t *testing.T) {

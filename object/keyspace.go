@@ -9,7 +9,7 @@ import (
 )
 
 // The first byte of every metastore key says what it holds. LAYOUT.md describes each, and the tags kept for versions
-// ('v'), shared records of hard links ('o', 'l'), rename intents ('r') and directory times ('t').
+// ('v'), shared records of hard links ('o', 'l') and rename intents ('r').
 const (
 	tagStore  = 'm' // facts of the store: name → value
 	tagBucket = 'B' // bucket name → bucketRecord
@@ -24,6 +24,7 @@ const (
 	tagIntent = 'i' // run id, writer id → intentRecord
 	tagCensus = 's' // censusCount, dependency → countsRecord; censusTally, run id, number → tallyRecord
 	tagFloor  = 'f' // backend instance id, MasterKey id → floorRecord
+	tagTimes  = 't' // bucket id, directory → timesRecord
 )
 
 const (
@@ -56,9 +57,14 @@ func bucketOf(metaKey []byte) cipher.BucketID { return cipher.BucketID(metaKey[1
 
 func kekPrefix(bucket cipher.BucketID) []byte { return append([]byte{tagKEK}, bucket[:]...) }
 
-func nameKey(bucket cipher.BucketID, key string) []byte {
+func nameKey(bucket cipher.BucketID, key string) []byte { return keyIn(tagName, bucket, key) }
+
+// timesKey is the key of a directory's times; "" is the root of the bucket.
+func timesKey(bucket cipher.BucketID, dir string) []byte { return keyIn(tagTimes, bucket, dir) }
+
+func keyIn(tag byte, bucket cipher.BucketID, key string) []byte {
 	k := make([]byte, 0, 1+len(bucket)+len(key))
-	k = append(k, tagName)
+	k = append(k, tag)
 	k = append(k, bucket[:]...)
 	return append(k, key...)
 }

@@ -41,6 +41,7 @@ type folder struct {
 	prefix    string
 	delimiter string
 	max       int
+	folded    func(prefix, key string, kv metastore.KV) error // called with the first key below each prefix; may be nil
 
 	count    int // keys and prefixes on the page
 	prefixes []string
@@ -122,6 +123,11 @@ func (f *folder) scanRun(v *metastore.View, n namespace, from, to []byte, visit 
 		f.count++
 		if folded = f.fold(key); folded != "" {
 			skipped = 0
+			if f.folded != nil {
+				if err := f.folded(folded, key, kv); err != nil {
+					return "", err
+				}
+			}
 			f.prefixes = append(f.prefixes, folded)
 			f.last = ListPosition{Key: folded, Folded: true}
 			continue

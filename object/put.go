@@ -89,11 +89,7 @@ func (s *Store) publish(ctx context.Context, bucket string, id cipher.BucketID, 
 	r.Format, r.Kind, r.Inode = recordFormat, kindObject, inode
 	replaced := false
 	err = s.aboveFloors(ctx, r.Keys, func() error {
-		return s.update(ctx, func(tx *change) error {
-			names, err := namesForUpdate(tx, bucket, id)
-			if err != nil {
-				return err
-			}
+		return s.changeNames(ctx, bucket, id, func(names *nameWriter) error {
 			current, err := names.current(key)
 			if err != nil {
 				return err
@@ -102,11 +98,14 @@ func (s *Store) publish(ctx context.Context, bucket string, id cipher.BucketID, 
 				return err
 			}
 			r.ModTime = s.modTime(current)
+			if isDirectory(key) {
+				names.keepDirectory(key, current, r)
+			}
 			if err := names.replace(key, current, r); err != nil {
 				return err
 			}
 			replaced = current != nil
-			return also(tx)
+			return also(names.tx)
 		})
 	})
 	if err == nil && replaced {

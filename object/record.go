@@ -198,6 +198,7 @@ type bucketRecord struct {
 	Encryption bucketEncryption  `cbor:"6,keyasint,omitzero"`
 	Last       uint32            `cbor:"7,keyasint,omitzero"`  // newest generation of any KEK; absent: Generation
 	KMS        map[string]uint32 `cbor:"8,keyasint,omitempty"` // key id → generation that new SSE-KMS objects use
+	Root       *attributes       `cbor:"9,keyasint,omitempty"` // of the root directory, once a mount has changed them
 }
 
 // bucketEncryption is BucketEncryption as stored.
@@ -267,6 +268,13 @@ type countRecord struct {
 	Count  uint32 `cbor:"2,keyasint"`
 }
 
+// timesRecord is the times of a directory, in Unix nanoseconds.
+type timesRecord struct {
+	Format     uint8 `cbor:"1,keyasint"`
+	ModTime    int64 `cbor:"2,keyasint"`
+	ChangeTime int64 `cbor:"3,keyasint"`
+}
+
 // codec is the one value of the package that is made when the program starts: it never changes, and its limits are
 // constants. S3 lets text be any bytes.
 var codec = func() strictcbor.Codec {
@@ -299,6 +307,7 @@ func (r *partRecord) format() uint8   { return r.Format }
 func (r *intentRecord) format() uint8 { return r.Format }
 func (r *removal) format() uint8      { return r.Format }
 func (r *countRecord) format() uint8  { return r.Format }
+func (r *timesRecord) format() uint8  { return r.Format }
 
 // decode reads v from b. Trailing bytes, unknown fields and another format are errors of KindCorrupt.
 func decode(b []byte, v formatted) error {

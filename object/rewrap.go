@@ -311,13 +311,9 @@ func (w *rewrapping) flush(ctx context.Context) error {
 // commit writes rewrapped key slots. An object that changed meanwhile was sealed anew or will be found again.
 func (w *rewrapping) commit(ctx context.Context, batch []rewrapCandidate) error {
 	written, objects := 0, map[string]bool{}
-	err := w.store.update(ctx, func(tx *change) error {
+	err := w.store.changeNames(ctx, w.req.Bucket, w.bucket.ID, func(names *nameWriter) error {
 		written = 0
 		clear(objects)
-		names, err := namesForUpdate(tx, w.req.Bucket, w.bucket.ID)
-		if err != nil {
-			return err
-		}
 		for i := range batch {
 			c := &batch[i]
 			r, err := names.current(c.key)
@@ -330,7 +326,7 @@ func (w *rewrapping) commit(ctx context.Context, batch []rewrapCandidate) error 
 			if r.Keys[c.slot], err = c.sealed.MarshalBinary(); err != nil {
 				return err
 			}
-			if err := names.put(c.key, r); err != nil {
+			if err := names.write(c.key, r); err != nil {
 				return err
 			}
 			written++

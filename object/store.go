@@ -88,6 +88,7 @@ type Store struct {
 	units     *units
 	collector *collector
 	ledger    *ledger
+	watchers  watchers
 
 	completions [completionLocks]sync.Mutex
 }

@@ -33,7 +33,7 @@ func codeOf(k object.Kind) (s3err.Code, bool) {
 		return s3err.KeyTooLongError, true
 	case object.KindInvalidArgument:
 		return s3err.InvalidArgument, true
-	case object.KindInvalidRequest:
+	case object.KindInvalidRequest, object.KindNotDirectory, object.KindIsDirectory, object.KindNoAttribute:
 		return s3err.InvalidRequest, true
 	case object.KindInvalidPart:
 		return s3err.InvalidPart, true
@@ -49,13 +49,15 @@ func codeOf(k object.Kind) (s3err.Code, bool) {
 		return s3err.IncompleteBody, true
 	case object.KindMetadataTooLarge:
 		return s3err.MetadataTooLarge, true
+	case object.KindExists, object.KindNotEmpty, object.KindAttributeExists:
+		return s3err.InvalidBucketState, true
 	case object.KindPreconditionFailed:
 		return s3err.PreconditionFailed, true
 	case object.KindNotModified:
 		return s3err.NotModified, true
 	case object.KindInvalidRange:
 		return s3err.InvalidRange, true
-	case object.KindOperationAborted:
+	case object.KindOperationAborted, object.KindStale:
 		return s3err.OperationAborted, true
 	case object.KindNoSpace:
 		return s3err.InsufficientStorage, true

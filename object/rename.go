@@ -1,0 +1,119 @@
+package object
+
+import (
+	"context"
+
+	"coffer/cipher"
+)
+
+// RenameRequest gives a file or a directory of a bucket another name. Keys that end in "/" are directories.
+type RenameRequest struct {
+	Bucket, From, To string
+	NoReplace        bool // KindExists where To exists
+	Exchange         bool // both exist, and change their names
+}
+
+// Rename renames within a bucket. A file takes the place of a file, a directory that of an empty directory; else it
+// fails with KindNotEmpty, or with KindNotDirectory or KindIsDirectory where one is a file and the other is not. Object
+// and inode number stay. S3 sees the old names or the new ones, never something between.
+func (s *Store) Rename(ctx context.Context, req RenameRequest) error {
+	return s.wrap("rename", req.Bucket, req.From, s.rename(ctx, &req))
+}
+
+func (s *Store) rename(ctx context.Context, req *RenameRequest) error {
+	if err := req.validate(); err != nil {
+		return err
+	}
+	if err := s.space.admitChange(ctx); err != nil {
+		return err
+	}
+	return s.renameFile(ctx, req)
+}
+
+func (r *RenameRequest) validate() error {
+	switch {
+	case r.NoReplace && r.Exchange:
+		return errKindf(KindInvalidArgument, "either NoReplace or Exchange")
+	case isDirectory(r.From) && !isDirectory(r.To):
+		return errKind(KindNotDirectory)
+	case !isDirectory(r.From) && isDirectory(r.To):
+		return errKind(KindIsDirectory)
+	case isDirectory(r.From):
+		return errKindf(KindNotImplemented, "rename of a directory")
+	}
+	if err := ValidateKey(r.From); err != nil {
+		return err
+	}
+	return ValidateKey(r.To)
+}
+
+func (s *Store) renameFile(ctx context.Context, req *RenameRequest) error {
+	now := s.opts.Now().UnixNano()
+	replaced := false
+	err := s.changeNames(ctx, req.Bucket, cipher.BucketID{}, func(n *nameWriter) error {
+		replaced = false
+		from, err := n.current(req.From)
+		if err != nil {
+			return err
+		}
+		to, err := n.current(req.To)
+		if err != nil {
+			return err
+		}
+		switch {
+		case from == nil || to == nil && req.Exchange:
+			return errKind(KindNoSuchKey)
+		case to != nil && req.NoReplace:
+			return errKind(KindExists)
+		case to != nil && to.Object == from.Object:
+			return nil // two names of one file, or one: rename(2) does nothing
+		case req.Exchange:
+			return n.exchange(req, from, to, now)
+		}
+		replaced = to != nil
+		return n.move(req, from, to, now)
+	})
+	if err == nil && replaced {
+		s.collector.wake()
+	}
+	return err
+}
+
+// move gives a file the name To. to is what it names until now, or nil.
+func (n *nameWriter) move(req *RenameRequest, from, to *record, now int64) error {
+	from.Attributes = from.Attributes.changedAt(now)
+	if err := n.write(req.To, from); err != nil {
+		return err
+	}
+	if to != nil {
+		if err := queueRecord(n.tx.Tx, to); err != nil {
+			return err
+		}
+	}
+	n.note(Change{Key: req.To, From: req.From, Object: from.Object, Kind: Renamed})
+	if err := n.drop(req.From); err != nil {
+		return err
+	}
+	return n.touchBoth(req, now)
+}
+
+// exchange lets two files change their names.
+func (n *nameWriter) exchange(req *RenameRequest, from, to *record, now int64) error {
+	from.Attributes, to.Attributes = from.Attributes.changedAt(now), to.Attributes.changedAt(now)
+	n.note(Change{Key: req.To, From: req.From, Object: from.Object, Kind: Exchanged})
+	if err := n.write(req.To, from); err != nil {
+		return err
+	}
+	if err := n.write(req.From, to); err != nil {
+		return err
+	}
+	return n.touchBoth(req, now)
+}
+
+// touchBoth notes a rename in both directories.
+func (n *nameWriter) touchBoth(req *RenameRequest, now int64) error {
+	if err := n.touchDirectory(parentOf(req.From), now); err != nil {
+		return err
+	}
+	return n.touchDirectory(parentOf(req.To), now)
+}
