@@ -43,6 +43,7 @@ const (
 // a field is its default.
 type Config struct {
 	Type         string // TypeLocal, TypeVault or TypeStatic
+	Dialect      string // of who has configured it: kept and told, and else not used
 	DefaultKeyID string // FallbackKeyID when empty; of TypeStatic its own
 
 	Timeout       time.Duration // of one attempt of administrative calls

@@ -345,6 +345,26 @@ func TestGolden(t *testing.T) {
 	}
 }
 
+// TestGoldenDialect reads the first file that had the words in which a configuration was given.
+func TestGoldenDialect(t *testing.T) {
+	t.Parallel()
+	data, err := os.ReadFile("testdata/v1/kms-dialect.conf")
+	must(t, err)
+	w := newWorld()
+	raw := make([]byte, cipher.KeySize)
+	for i := range raw {
+		raw[i] = byte(i)
+	}
+	key, err := cipher.StoreKeyFromBytes(raw)
+	must(t, err)
+	w.options.Box = cipher.NewBox(key.Derive(cipher.LabelConfig))
+	w.options.Store = &memory{data: data}
+	s, is := w.open(t).Config()
+	if !is || s.Dialect != "kms_type" || s.DefaultKeyID != "app-default" || s.Vault.Address != "https://vault.example" {
+		t.Errorf("configuration %+v", s)
+	}
+}
+
 func TestOptions(t *testing.T) {
 	t.Parallel()
 	_, err := manager.New(t.Context(), manager.Options{RequestTimeout: -1, Given: &manager.Config{Type: "aws"}})

@@ -20,7 +20,7 @@ func TestRestart(t *testing.T) {
 	must(t, m.Apply(t.Context(), vault("https://a")))
 	a := issue(t, m, cipher.ModeSSEKMS, "")
 	must(t, m.Reconfigure(t.Context(), func(c *manager.Config) error {
-		c.Vault.Address, c.DefaultKeyID, c.CacheTTL = "https://b", "second", time.Minute
+		c.Vault.Address, c.DefaultKeyID, c.CacheTTL, c.Dialect = "https://b", "second", time.Minute, "old"
 		return nil
 	}))
 	b := issue(t, m, cipher.ModeSSEKMS, "")
@@ -30,7 +30,7 @@ func TestRestart(t *testing.T) {
 
 	m = w.open(t)
 	got := m.Status()
-	if got.Instance != want.Instance || got.Config.DefaultKeyID != "second" || got.Config.CacheTTL != time.Minute || len(got.Instances) != 3 {
+	if got.Instance != want.Instance || got.Config.DefaultKeyID != "second" || got.Config.Dialect != "old" || got.Config.CacheTTL != time.Minute || len(got.Instances) != 3 {
 		t.Errorf("status %+v", got)
 	}
 	for _, i := range []issued{a, b} {

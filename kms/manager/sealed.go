@@ -105,6 +105,7 @@ type proofRecord struct {
 // configRecord is a Config with its secrets as bytes.
 type configRecord struct {
 	Type          string        `json:"type"`
+	Dialect       string        `json:"dialect,omitempty"`
 	DefaultKeyID  string        `json:"default_key_id,omitempty"`
 	Timeout       time.Duration `json:"timeout_ns,omitempty"`
 	RetryAttempts int           `json:"retry_attempts,omitempty"`
@@ -147,7 +148,7 @@ type vaultRecord struct {
 
 func (c Config) record() configRecord {
 	r := configRecord{
-		Type: c.Type, DefaultKeyID: c.DefaultKeyID, Timeout: c.Timeout, RetryAttempts: c.RetryAttempts,
+		Type: c.Type, Dialect: c.Dialect, DefaultKeyID: c.DefaultKeyID, Timeout: c.Timeout, RetryAttempts: c.RetryAttempts,
 		NoCache: c.NoCache, MaxCachedKeys: c.MaxCachedKeys, CacheTTL: c.CacheTTL, StaticKey: c.Static.Key.Expose(),
 	}
 	switch c.Type {
@@ -168,7 +169,7 @@ func (c Config) record() configRecord {
 
 func (r configRecord) config() Config {
 	c := Config{
-		Type: r.Type, DefaultKeyID: r.DefaultKeyID, Timeout: r.Timeout, RetryAttempts: r.RetryAttempts,
+		Type: r.Type, Dialect: r.Dialect, DefaultKeyID: r.DefaultKeyID, Timeout: r.Timeout, RetryAttempts: r.RetryAttempts,
 		NoCache: r.NoCache, MaxCachedKeys: r.MaxCachedKeys, CacheTTL: r.CacheTTL,
 		Static: Static{Key: secret.New(r.StaticKey)},
 	}

@@ -9,6 +9,7 @@ import (
 // Summary is a Config without its secrets.
 type Summary struct {
 	Type          string        `json:"type"`
+	Dialect       string        `json:"dialect,omitempty"`
 	DefaultKeyID  string        `json:"default_key_id"`
 	Timeout       time.Duration `json:"timeout"`
 	RetryAttempts int           `json:"retry_attempts"`
@@ -45,7 +46,7 @@ type VaultSummary struct {
 func (c Config) Summary() Summary {
 	c = c.WithDefaults()
 	s := Summary{
-		Type: c.Type, DefaultKeyID: c.defaultKey(), Timeout: c.Timeout, RetryAttempts: c.RetryAttempts,
+		Type: c.Type, Dialect: c.Dialect, DefaultKeyID: c.defaultKey(), Timeout: c.Timeout, RetryAttempts: c.RetryAttempts,
 		EnableCache: !c.NoCache, MaxCachedKeys: c.MaxCachedKeys, CacheTTL: c.CacheTTL,
 	}
 	switch c.Type {

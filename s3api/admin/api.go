@@ -6,7 +6,6 @@ import (
 	"log/slog"
 	"net/http"
 	"net/url"
-	"sync/atomic"
 	"time"
 
 	"coffer/internal/secret"
@@ -61,24 +60,10 @@ type Engine interface {
 	ListBuckets(ctx context.Context) ([]object.BucketInfo, error)
 }
 
-// Form is the generation of the last configuration: it decides the vocabulary of kms/status.
-type Form string
-
-// The forms.
-const (
-	FormBackendType Form = "backend_type"
-	FormKMSType     Form = "kms_type"
-)
-
 // Options of an API. Keys and Engine are required.
 type Options struct {
 	Keys   *manager.Manager
 	Engine Engine
-
-	// Form is the vocabulary of kms/status to begin with, FormBackendType when empty. KeepForm is told when it changes,
-	// and makes that durable; nil forgets it at the end of the process.
-	Form     Form
-	KeepForm func(ctx context.Context, f Form) error
 
 	// DefaultKeyID and LocalMasterKey complete configurations that name none.
 	DefaultKeyID   string
@@ -113,9 +98,6 @@ func (o *Options) Validate() error {
 	if o.Engine == nil {
 		faults = append(faults, errors.New("admin: no engine"))
 	}
-	if o.Form != "" && o.Form != FormBackendType && o.Form != FormKMSType {
-		faults = append(faults, errors.New("admin: there is no such form"))
-	}
 	if o.DefaultKeyID != "" {
 		faults = append(faults, kms.CheckKeyID(o.DefaultKeyID))
 	}
@@ -126,7 +108,6 @@ func (o *Options) Validate() error {
 type API struct {
 	o    Options
 	keys *manager.Manager
-	form atomic.Pointer[Form]
 }
 
 // New makes an API.
@@ -140,15 +121,10 @@ func New(o Options) (*API, error) {
 	if o.Now == nil {
 		o.Now = time.Now
 	}
-	if o.Form == "" {
-		o.Form = FormBackendType
-	}
 	if o.Server.Scheme == "" {
 		o.Server.Scheme = "http"
 	}
-	a := &API{o: o, keys: o.Keys}
-	a.form.Store(&o.Form)
-	return a, nil
+	return &API{o: o, keys: o.Keys}, nil
 }
 
 // call is a request on its way.

@@ -83,6 +83,7 @@ func (a *API) overlay(c *call, cfg *manager.Config) error {
 			*cfg = manager.Config{Type: kind, DefaultKeyID: a.o.DefaultKeyID}
 		}
 	}
+	cfg.Dialect = ""
 	var err error
 	switch cfg.Type {
 	case manager.TypeLocal:

@@ -101,7 +101,7 @@ func (a *API) setConfigTarget(ctx context.Context, c *call) (any, error) {
 	if b.SkipTLSVerify && !b.Insecure {
 		return nil, invalidConfiguration("skip_tls_verify is taken only with allow_insecure_dev_defaults.")
 	}
-	cfg := manager.Config{Type: manager.TypeVault, DefaultKeyID: b.KeyName, Vault: manager.Vault{
+	cfg := manager.Config{Type: manager.TypeVault, Dialect: dialectKMSType, DefaultKeyID: b.KeyName, Vault: manager.Vault{
 		Address: b.Endpoint, Namespace: b.Namespace, Mount: b.MountPath, CAFile: b.CAFile, ClientCertFile: b.CertFile, ClientKeyFile: b.KeyFile,
 		DangerSkipVerify: b.SkipTLSVerify, DangerPlainHTTP: b.Insecure,
 		Auth: manager.VaultAuth{Method: manager.AuthToken, Token: secretOf(b.Token)},
@@ -111,7 +111,7 @@ func (a *API) setConfigTarget(ctx context.Context, c *call) (any, error) {
 		if err := a.keys.Apply(ctx, cfg); err != nil {
 			return nil, badConfiguration(err)
 		}
-		return a.targetSet(ctx, "The target is tested, kept, and serves.", defaultTarget)
+		return targetSet{true, "The target is tested, kept, and serves.", defaultTarget}, nil
 	}
 	if err := a.keys.Keep(ctx, c.segment, cfg); err != nil {
 		return nil, badConfiguration(err)
@@ -123,7 +123,7 @@ func (a *API) setConfigTarget(ctx context.Context, c *call) (any, error) {
 			}
 		}
 	}
-	return a.targetSet(ctx, "The target is tested and kept.", c.segment)
+	return targetSet{true, "The target is tested and kept.", c.segment}, nil
 }
 
 // selectConfigTarget lets a target that is kept serve.
@@ -135,16 +135,12 @@ func (a *API) selectConfigTarget(ctx context.Context, c *call) (any, error) {
 	case err != nil:
 		return nil, badConfiguration(err)
 	}
-	return a.targetSet(ctx, "The target serves.", c.segment)
+	return targetSet{true, "The target serves.", c.segment}, nil
 }
 
-func (a *API) targetSet(ctx context.Context, message, target string) (any, error) {
-	if err := a.setForm(ctx, FormKMSType); err != nil {
-		return nil, err
-	}
-	return struct {
-		Success bool   `json:"success"`
-		Message string `json:"message"`
-		Target  string `json:"target"`
-	}{true, message, target}, nil
+// targetSet is the answer to a change of a target.
+type targetSet struct {
+	Success bool   `json:"success"`
+	Message string `json:"message"`
+	Target  string `json:"target"`
 }

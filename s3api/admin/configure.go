@@ -53,6 +53,10 @@ func (a *API) reconfigure(ctx context.Context, c *call) (any, error) {
 	return a.configureBackendType(ctx, c, "KMS reconfigured.")
 }
 
+// dialectKMSType marks a configuration that came in the form with kms_type, or as a target of S0: kms/status speaks of it
+// in the words of that generation, OK, Degraded and Failed.
+const dialectKMSType = "kms_type"
+
 // kmsTypeBody is the form with kms_type. Unknown fields are ignored.
 type kmsTypeBody struct {
 	Address      string `json:"vault_address"`
@@ -81,9 +85,6 @@ func (a *API) configureKMSType(ctx context.Context, c *call, kind string) (any, 
 	if err := a.keys.Apply(ctx, cfg); err != nil {
 		return nil, badConfiguration(err)
 	}
-	if err := a.setForm(ctx, FormKMSType); err != nil {
-		return nil, err
-	}
 	return struct {
 		Success bool   `json:"success"`
 		Message string `json:"message"`
@@ -92,7 +93,7 @@ func (a *API) configureKMSType(ctx context.Context, c *call, kind string) (any, 
 }
 
 func (b *kmsTypeBody) config(kind string) (manager.Config, error) {
-	cfg := manager.Config{Type: kind, DefaultKeyID: b.DefaultKeyID}
+	cfg := manager.Config{Type: kind, Dialect: dialectKMSType, DefaultKeyID: b.DefaultKeyID}
 	switch kind {
 	case manager.TypeLocal:
 		return cfg, nil
@@ -123,9 +124,6 @@ func (a *API) configureBackendType(ctx context.Context, c *call, message string)
 	if err != nil {
 		return nil, badConfiguration(err)
 	}
-	if err := a.setForm(ctx, FormBackendType); err != nil {
-		return nil, err
-	}
 	return configured{true, message, a.stateDoc()}, nil
 }
 
@@ -145,14 +143,6 @@ func badConfiguration(err error) error {
 
 func invalidConfiguration(format string, args ...any) error {
 	return refuse(http.StatusBadRequest, "InvalidConfiguration", "The configuration does not work; nothing was changed.", format, args...)
-}
-
-// setForm notes which form was used last.
-func (a *API) setForm(ctx context.Context, f Form) error {
-	if *a.form.Swap(&f) == f || a.o.KeepForm == nil {
-		return nil
-	}
-	return a.o.KeepForm(ctx, f)
 }
 
 // stateDoc is the state as today's clients read it: a word, or an object with the error.

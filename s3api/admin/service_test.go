@@ -17,8 +17,8 @@ func TestConfigureWithKMSType(t *testing.T) {
 	w := newWorld(t, nil)
 	d := w.want(200, "POST kms/configure", vaultBody(`,"vault_key_path":"x","vault_auth_method":"token","vault_timeout_seconds":7`))
 	w.has(d, map[string]any{"success": true, "kms_type": "vault"})
-	if s := w.keys.Status(); s.State != manager.Running || s.Type != manager.TypeVault || s.Config.Timeout.Seconds() != 7 || w.form != admin.FormKMSType {
-		t.Errorf("status %+v, form %q", s, w.form)
+	if s := w.keys.Status(); s.State != manager.Running || s.Type != manager.TypeVault || s.Config.Timeout.Seconds() != 7 {
+		t.Errorf("status %+v", s)
 	}
 	w.want(200, "PUT kms/key/enable?keyName=app-default", "")
 	for _, request := range []string{"GET kms/status", "POST kms/status", "GET /minio/admin/v3/kms/status"} {
@@ -316,8 +316,8 @@ func TestObserve(t *testing.T) {
 
 func TestOptions(t *testing.T) {
 	t.Parallel()
-	_, err := admin.New(admin.Options{Form: "third", DefaultKeyID: "\x00"})
-	for _, part := range []string{"key manager", "engine", "form", "control character"} {
+	_, err := admin.New(admin.Options{DefaultKeyID: "\x00"})
+	for _, part := range []string{"key manager", "engine", "control character"} {
 		if err == nil || !strings.Contains(err.Error(), part) {
 			t.Errorf("%v does not name the %s", err, part)
 		}

@@ -94,7 +94,7 @@ func (a *API) status(ctx context.Context, _ *call) (any, error) {
 	s := a.keys.Status()
 	doc := newStatusDoc(s, a.defaultKey())
 	doc.Audit = a.auditDoc()
-	if *a.form.Load() == FormKMSType {
+	if c, is := a.keys.Config(); is && c.Dialect == dialectKMSType {
 		doc.Status = healthOf(s)
 	}
 	return doc, nil

@@ -58,7 +58,6 @@ type world struct {
 	keys   *manager.Manager
 	store  *object.Store
 	vault  *kmstest.Fake
-	form   admin.Form
 	events []admin.Event
 }
 
@@ -85,11 +84,7 @@ func newWorld(t *testing.T, change func(*manager.Options, *admin.Options)) *worl
 		}},
 	}
 	ao := admin.Options{
-		Server: admin.ServerInfo{Version: "1.2.3", Endpoint: "127.0.0.1:9000", Started: time.Now().Add(-time.Minute)},
-		KeepForm: func(_ context.Context, f admin.Form) error {
-			w.form = f
-			return nil
-		},
+		Server:  admin.ServerInfo{Version: "1.2.3", Endpoint: "127.0.0.1:9000", Started: time.Now().Add(-time.Minute)},
 		Observe: func(_ context.Context, e admin.Event) { w.events = append(w.events, e) },
 	}
 	if change != nil {
