@@ -3,6 +3,7 @@ package admin
 import (
 	"context"
 	"crypto/rand"
+	"encoding/json"
 	"errors"
 	"fmt"
 	"net/http"
@@ -29,12 +30,14 @@ func (a *API) about(ctx context.Context, c *call, fn func(ctx context.Context, s
 // createBody is the body of requests that make a key, of all generations.
 type createBody struct {
 	KeyName     string            `json:"keyName"`
+	Name        string            `json:"key_name"` // of S4
 	KeyID       string            `json:"key_id"`
 	Algorithm   string            `json:"algorithm"`
 	KeyUsage    string            `json:"key_usage"`
 	Description string            `json:"description"`
 	Origin      string            `json:"origin"`
 	Tags        map[string]string `json:"tags"`
+	Policy      json.RawMessage   `json:"policy"` // of S4, which knows null alone
 }
 
 // nameTag is the tag that today's RustFS takes a new key's id from.
@@ -43,7 +46,7 @@ const nameTag = "name"
 // spec is the key that a body asks for. One without an id gets a random one.
 func (b *createBody) spec() kms.KeySpec {
 	s := kms.KeySpec{KeyID: b.KeyID, Algorithm: b.Algorithm, Usage: b.KeyUsage, Origin: b.Origin, Description: b.Description, Tags: b.Tags}
-	for _, name := range []string{b.KeyName, b.Tags[nameTag]} {
+	for _, name := range []string{b.KeyName, b.Name, b.Tags[nameTag]} {
 		if s.KeyID == "" {
 			s.KeyID = name
 		}
@@ -68,8 +71,12 @@ func newUUID() string {
 // algorithms are the four that S2 names; a backend says which of them it makes. It is never written to.
 var algorithms = map[string]bool{"": true, kms.AlgorithmAES256: true, "AES-128": true, "RSA-2048": true, "RSA-4096": true}
 
-func (a *API) create(ctx context.Context, c *call, spec kms.KeySpec) (kms.KeyInfo, error) {
+func (a *API) create(ctx context.Context, c *call, b *createBody) (kms.KeyInfo, error) {
+	spec := b.spec()
 	c.keyID = spec.KeyID
+	if b.Policy != nil && string(b.Policy) != "null" {
+		return kms.KeyInfo{}, refuse(http.StatusNotImplemented, "NotImplemented", "Keys have no policy.", "The root identity may use every key; leave policy out.")
+	}
 	if !algorithms[spec.Algorithm] {
 		return kms.KeyInfo{}, invalid("algorithm is none of AES-256, AES-128, RSA-2048 and RSA-4096.")
 	}
@@ -95,7 +102,7 @@ func (a *API) createKey(ctx context.Context, c *call) (any, error) {
 	if c.Query.Has("algorithm") {
 		body.Algorithm = c.Query.Get("algorithm")
 	}
-	k, err := a.create(ctx, c, body.spec())
+	k, err := a.create(ctx, c, &body)
 	if err != nil {
 		return nil, err
 	}

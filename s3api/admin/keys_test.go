@@ -69,6 +69,10 @@ func TestCreateKey(t *testing.T) {
 	w.has(d.sub("key_metadata"), map[string]any{"key_state": "Enabled", "description": "d", "key_manager": "CUSTOMER", "deletion_date": nil})
 	w.has(d.sub("key_metadata").sub("tags"), map[string]any{"team": "a"})
 	w.refused(400, "InvalidRequest", "POST kms/keys", `{"colour":"red"}`)
+	d = w.want(200, "POST kms/keys", `{"key_name":null,"key_usage":"EncryptDecrypt","description":"project-alpha","tags":{},"origin":null,"policy":null}`) // of S4
+	w.has(d.sub("key_metadata"), map[string]any{"description": "project-alpha", "key_usage": "EncryptDecrypt", "tags": doc{}, "origin": "COFFER_LOCAL"})
+	w.has(w.want(200, "POST kms/keys", `{"key_name":"of-s4","origin":"elsewhere"}`).sub("key_metadata"), map[string]any{"key_id": "of-s4", "origin": "elsewhere"})
+	w.refused(501, "NotImplemented", "POST kms/keys", `{"policy":{"Version":"2012-10-17"}}`)
 	w.refused(501, "NotImplemented", "POST kms/keys", `{"key_usage":"SignVerify"}`)
 	w.want(200, "POST kms/keys", "")
 }

@@ -31,7 +31,7 @@ func (a *API) createKeyWith(ctx context.Context, c *call) (any, error) {
 	if err := c.decodeOptional(&body, true); err != nil {
 		return nil, err
 	}
-	k, err := a.create(ctx, c, body.spec())
+	k, err := a.create(ctx, c, &body)
 	return a.changed("Key created.", k, err)
 }
 

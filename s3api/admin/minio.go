@@ -16,7 +16,7 @@ func (a *API) mcCreateKey(ctx context.Context, c *call) (any, error) {
 	if err != nil {
 		return nil, err
 	}
-	_, err = a.create(ctx, c, kms.KeySpec{KeyID: id})
+	_, err = a.create(ctx, c, &createBody{KeyID: id})
 	return nil, err
 }
 
