@@ -272,9 +272,11 @@ func (s *Server) logRequest(c *call) {
 	if c.code != "" {
 		attrs = append(attrs, slog.String("code", string(c.code)))
 	}
-	if c.resp.StatusCode() >= 500 && c.code != s3err.NotImplemented {
+	if status := c.resp.StatusCode(); status >= 500 && status != fasthttp.StatusNotImplemented {
 		level = slog.LevelError
-		attrs = append(attrs, slog.String("cause", describe(c.cause)))
+		if c.cause != nil { // package admin logs its own
+			attrs = append(attrs, slog.String("cause", describe(c.cause)))
+		}
 	}
 	s.log.LogAttrs(s.base, level, "request", attrs...)
 }
