@@ -11,6 +11,7 @@ internal/config          internal/home internal/secret internal/disk object s3ap
 internal/home            internal/secret internal/disk chunk/localdisk metastore/badgerdb kms/local kms/storekey cipher
 internal/secret
 internal/keystate        metastore kms kms/vault cipher
+internal/adminclient     internal/secret
 internal/arch
 internal/caller
 

@@ -23,6 +23,7 @@ type Config struct {
 	Log       Log
 	Memory    Memory
 	KMS       KMS
+	Client    Client
 
 	// Settings tells what is in force and where it came from, in the order of
 	// the documentation.
@@ -40,6 +41,12 @@ type Server struct {
 
 	// TrustedProxies may say by X-Forwarded-Proto that a client came over TLS.
 	TrustedProxies []netip.Prefix
+}
+
+// Client says which server the administrative commands talk to.
+type Client struct {
+	Endpoint string // "": the server that these settings start
+	CACert   string // path; "" for none besides those of the system
 }
 
 // Local reports whether only this machine can reach the server.

@@ -245,6 +245,7 @@ func TestEveryFlagIsASetting(t *testing.T) {
 		KMSFlags
 		UnlockFlags
 		NewSecretFlags
+		ClientFlags
 	}
 	src := sources(t)
 	parser, err := kong.New(&cli, HelpVars(src))

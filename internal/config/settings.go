@@ -98,6 +98,8 @@ func serverSettings() []setting {
 		{name: "log-format", fallback: []string{"auto"}, set: func(c *draft, g given) error {
 			return keep(&c.Log.Format, g, parseFormat)
 		}},
+		{name: "endpoint", set: parsed(func(c *draft) *string { return &c.Client.Endpoint }, parseURL)},
+		{name: "ca-cert", set: path(func(c *draft) *string { return &c.Client.CACert })},
 		{name: "root-user", set: func(c *draft, g given) error {
 			return keep(&c.Home.Root.User, g, parseUser)
 		}},

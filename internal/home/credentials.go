@@ -46,19 +46,33 @@ func credentials(config disk.FS, given Credentials) (Credentials, CredentialsFro
 	if !given.IsZero() {
 		return given, CredentialsGiven, nil
 	}
-	text, err := disk.ReadFile(config, CredentialsFile, maxCredentialsSize)
-	if err == nil {
-		defer clear(text)
-		c, err := parseCredentials(text)
+	c, err := readCredentials(config)
+	if !errors.Is(err, fs.ErrNotExist) {
 		return c, CredentialsKept, err
 	}
-	if !errors.Is(err, fs.ErrNotExist) {
-		return Credentials{}, 0, err
-	}
-	c := newCredentials()
-	text = c.file()
+	c = newCredentials()
+	text := c.file()
 	defer clear(text)
 	return c, CredentialsMade, disk.WriteFileAtomic(config, ".", CredentialsFile, text)
+}
+
+// ReadCredentials gives a client of the server the root credentials: those that
+// were given, or those in the file. It makes none: where the file is missing the
+// error is fs.ErrNotExist.
+func ReadCredentials(p Places, given Credentials) (Credentials, error) {
+	if !given.IsZero() {
+		return given, nil
+	}
+	return readCredentials(disk.NewOS(p.Config))
+}
+
+func readCredentials(config disk.FS) (Credentials, error) {
+	text, err := disk.ReadFile(config, CredentialsFile, maxCredentialsSize)
+	if err != nil {
+		return Credentials{}, err
+	}
+	defer clear(text)
+	return parseCredentials(text)
 }
 
 func newCredentials() Credentials {
