@@ -48,7 +48,8 @@ To try it, in another terminal:
 `
 
 func newBanner(cfg *config.Config, h *home.Home, addr net.Addr) banner {
-	b := banner{Endpoint: endpoint(cfg.Server, addr), Region: cfg.Server.Region, User: h.Root.User, CA: cfg.Server.TLSCert}
+	_, port, _ := net.SplitHostPort(addr.String()) // of a listener
+	b := banner{Endpoint: endpoint(cfg.Server, port), Region: cfg.Server.Region, User: h.Root.User, CA: cfg.Server.TLSCert}
 	if h.RootFrom != home.CredentialsGiven {
 		b.Kept = h.Places.Credentials()
 	}
@@ -68,12 +69,11 @@ func printBanner(w io.Writer, b banner) error {
 
 // endpoint is the URL by which this machine reaches the server: with the host
 // as it was written, and the port that was taken.
-func endpoint(cfg config.Server, addr net.Addr) string {
+func endpoint(cfg config.Server, port string) string {
 	host, _, _ := net.SplitHostPort(cfg.Listen) // was checked
 	if ip := net.ParseIP(host); host == "" || ip != nil && ip.IsUnspecified() {
 		host = "127.0.0.1"
 	}
-	_, port, _ := net.SplitHostPort(addr.String()) // of a listener
 	scheme := "http"
 	if cfg.TLSCert != "" {
 		scheme = "https"

@@ -30,12 +30,16 @@ type cli struct {
 		Remove unlockRemoveCommand `cmd:"" help:"Remove a slot, never the last one."`
 		Change unlockChangeCommand `cmd:"" help:"Give a slot a new secret."`
 	} `cmd:"" help:"Secrets that unlock the store."`
+	Keys    keysCommands   `cmd:"" help:"Keys of a running server."`
+	KMS     kmsCommands    `cmd:"" name:"kms" help:"Key backend of a running server."`
+	Census  censusCommand  `cmd:"" help:"Count what depends on which version of which key."`
+	Inspect inspectCommand `cmd:"" help:"Tell how an object is sealed."`
 	Version versionCommand `cmd:"" help:"Print the version."`
 }
 
 const description = `Encrypted object store with an S3 API.
 
-Every flag has an environment variable, shown beside it, and a line of the same name without dashes in the configuration file. A flag wins over a variable, a variable over the file. No flag takes a secret. Where HOME is not set, the configuration directory is /etc/coffer and the data directory /var/lib/coffer. Names that begin with kms- stand in the section kms of the file, without that beginning.`
+A flag with a variable shown beside it is a setting: it has that environment variable, and a line of the same name without dashes in the configuration file. A flag wins over a variable, a variable over the file. No flag takes a secret. Where HOME is not set, the configuration directory is /etc/coffer and the data directory /var/lib/coffer. Names that begin with kms- stand in the section kms of the file, without that beginning.`
 
 // streams are the standard streams of the process.
 type streams struct {
@@ -50,7 +54,7 @@ func run(args []string, std streams) int {
 	exited := -1
 	parser, err := kong.New(&cli{},
 		kong.Name("coffer"), kong.Description(description), config.HelpVars(config.System(nil)),
-		kong.ValueFormatter(config.FlagHelp), kong.ConfigureHelp(kong.HelpOptions{Compact: true, WrapUpperBound: 100}),
+		kong.ValueFormatter(config.FlagHelp()), kong.ConfigureHelp(kong.HelpOptions{Compact: true, WrapUpperBound: 100}),
 		kong.Writers(std.out, std.err), kong.Exit(func(code int) { exited = code }), kong.Bind(std),
 		kong.ExplicitGroups([]kong.Group{
 			{Key: "places", Title: "Places:"}, {Key: "server", Title: "Server:"},
