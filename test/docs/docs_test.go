@@ -29,21 +29,13 @@ func run(m *testing.M) int {
 	if err == nil {
 		defer func() { _ = os.RemoveAll(dir) }()
 		binDir = dir
-		err = build(filepath.Join(dir, "coffer"))
+		_, err = daemon.Build(context.Background(), dir)
 	}
 	if err != nil {
 		fmt.Fprintln(os.Stderr, err)
 		return 1
 	}
 	return m.Run()
-}
-
-func build(binary string) error {
-	out, err := exec.Command("go", "build", "-o", binary, "coffer/cmd/coffer").CombinedOutput()
-	if err != nil {
-		return fmt.Errorf("building coffer: %w\n%s", err, out)
-	}
-	return nil
 }
 
 // programs are what pages may use of the machine.

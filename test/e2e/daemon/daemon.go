@@ -30,6 +30,17 @@ type Options struct {
 	ReadyWithin time.Duration
 }
 
+// Build builds the binary into dir, out of the module that the working directory is
+// in.
+func Build(ctx context.Context, dir string) (binary string, err error) {
+	binary = filepath.Join(dir, "coffer")
+	out, err := exec.CommandContext(ctx, "go", "build", "-o", binary, "coffer/cmd/coffer").CombinedOutput()
+	if err != nil {
+		return "", fmt.Errorf("building coffer: %w\n%s", err, out)
+	}
+	return binary, nil
+}
+
 // Daemon is a running server.
 type Daemon struct {
 	URL       string // http://127.0.0.1:PORT

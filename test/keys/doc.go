@@ -1,0 +1,15 @@
+// Package keys holds the tests of keys over the whole product: the built server, its
+// S3 and admin API, and a real Vault behind a proxy that fails on demand.
+//
+// # Duty
+//
+// It shows what only the whole can show: that a least Vault policy is enough, what
+// clients see while the key service is slow, refuses or is gone, how many calls
+// parallel reads make, that backends are swapped and emptied under load, and that
+// no secret gets out of the process anywhere.
+//
+// # What it does not do
+//
+// The promises of a backend, of the manager and of the engine by themselves are
+// tested beside them.
+package keys
