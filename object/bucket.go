@@ -65,6 +65,7 @@ func (s *Store) CreateBucket(ctx context.Context, name string) (BucketInfo, erro
 	if err != nil {
 		return BucketInfo{}, s.wrap("create bucket", name, "", err)
 	}
+	s.watchers.publish(ctx, name, []Change{{Kind: BucketCreated}})
 	return b.info(name), nil
 }
 
@@ -156,7 +157,11 @@ func readBucket(get func([]byte) ([]byte, error), name string) (*bucketRecord, e
 // DeleteBucket removes an empty bucket; its uploads in progress are aborted. It marks the bucket first, which makes
 // every write to it fail or conflict, then looks whether it is empty, and deletes or unmarks it.
 func (s *Store) DeleteBucket(ctx context.Context, name string) error {
-	return s.wrap("delete bucket", name, "", s.deleteBucket(ctx, name))
+	err := s.deleteBucket(ctx, name)
+	if err == nil {
+		s.watchers.publish(ctx, name, []Change{{Kind: BucketRemoved}})
+	}
+	return s.wrap("delete bucket", name, "", err)
 }
 
 func (s *Store) deleteBucket(ctx context.Context, name string) error {

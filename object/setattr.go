@@ -100,6 +100,7 @@ func (s *Store) setRootAttributes(ctx context.Context, bucket string, c *Attribu
 			return err
 		}
 		n.bucket.Root = r.Attributes
+		n.note(Change{Kind: Written})
 		if err := n.tx.Put(bucketKey(bucket), encode(n.bucket)); err != nil {
 			return err
 		}
