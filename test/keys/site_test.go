@@ -110,19 +110,8 @@ func (a answer) String() string {
 func (s *site) do(ctx context.Context, r request) (a answer) {
 	began := time.Now()
 	defer func() { a.took = time.Since(began) }()
-	q, err := http.NewRequestWithContext(ctx, r.method, s.daemon.URL+r.target, strings.NewReader(r.body))
+	q, err := s.sign(ctx, r)
 	if err != nil {
-		return answer{err: err}
-	}
-	for name, value := range r.header {
-		q.Header.Set(name, value)
-	}
-	sum := sha256.Sum256([]byte(r.body))
-	hash := hex.EncodeToString(sum[:])
-	q.Header.Set("x-amz-content-sha256", hash)
-	credentials := aws.Credentials{AccessKeyID: s.daemon.AccessKey, SecretAccessKey: s.daemon.SecretKey}
-	plain := func(o *v4.SignerOptions) { o.DisableURIPathEscaping = true }
-	if err := v4.NewSigner(plain).SignHTTP(ctx, credentials, q, hash, "s3", "us-east-1", time.Now()); err != nil {
 		return answer{err: err}
 	}
 	response, err := s.client.Do(q)
@@ -132,6 +121,23 @@ func (s *site) do(ctx context.Context, r request) (a answer) {
 	defer response.Body.Close()
 	body, err := io.ReadAll(response.Body)
 	return answer{status: response.StatusCode, header: response.Header, body: string(body), err: err}
+}
+
+// sign makes the signed request.
+func (s *site) sign(ctx context.Context, r request) (*http.Request, error) {
+	q, err := http.NewRequestWithContext(ctx, r.method, s.daemon.URL+r.target, strings.NewReader(r.body))
+	if err != nil {
+		return nil, err
+	}
+	for name, value := range r.header {
+		q.Header.Set(name, value)
+	}
+	sum := sha256.Sum256([]byte(r.body))
+	hash := hex.EncodeToString(sum[:])
+	q.Header.Set("x-amz-content-sha256", hash)
+	credentials := aws.Credentials{AccessKeyID: s.daemon.AccessKey, SecretAccessKey: s.daemon.SecretKey}
+	plain := func(o *v4.SignerOptions) { o.DisableURIPathEscaping = true }
+	return q, v4.NewSigner(plain).SignHTTP(ctx, credentials, q, hash, "s3", "us-east-1", time.Now())
 }
 
 // must sends a request that has to succeed.
