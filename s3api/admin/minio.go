@@ -6,6 +6,7 @@ import (
 	"strings"
 	"time"
 
+	"coffer/cipher"
 	"coffer/kms"
 	"coffer/kms/manager"
 )
@@ -22,17 +23,18 @@ func (a *API) mcCreateKey(ctx context.Context, c *call) (any, error) {
 
 // mcKeyStatus tries a key: what fails is told in an answer of 200.
 func (a *API) mcKeyStatus(ctx context.Context, c *call) (any, error) {
+	tried := []byte(`{"MinIO admin API":"KMSKeyStatusHandler"}`)
 	id, _ := c.queryKey()
 	if id == "" {
 		id = a.defaultKey()
 		c.keyID = id
+		a.makeDefaultKey(ctx, tried)
 	}
 	doc := struct {
 		KeyID      string `json:"key-id"`
 		Encryption string `json:"encryption-error,omitempty"`
 		Decryption string `json:"decryption-error,omitempty"`
 	}{KeyID: id}
-	tried := []byte(`{"MinIO admin API":"KMSKeyStatusHandler"}`)
 	err := a.do(ctx, func(ctx context.Context, s manager.Service) error {
 		kek, w, err := s.GenerateKEK(ctx, id, tried)
 		if err != nil {
@@ -62,6 +64,13 @@ func (a *API) mcKeyStatus(ctx context.Context, c *call) (any, error) {
 		return nil, err
 	}
 	return doc, nil
+}
+
+// makeDefaultKey makes the key of writes that name none, as the first of them would. What fails, the caller meets again.
+func (a *API) makeDefaultKey(ctx context.Context, keyContext []byte) {
+	if kek, _, err := a.keys.GenerateKEK(ctx, cipher.ModeSSEKMS, "", keyContext); err == nil {
+		kek.Wipe()
+	}
 }
 
 type mcKey struct {
