@@ -27,6 +27,7 @@ func knownClients() []knownClient {
 		{"boto3", func(string) (client, error) { return findBoto3() }},
 		{"s3cmd", func(string) (client, error) { return findProgram("s3cmd", func(p string) client { return s3cmd{p} }) }},
 		{"rclone", func(string) (client, error) { return findProgram("rclone", func(p string) client { return rclone{p} }) }},
+		{"mc", func(string) (client, error) { return findMC() }},
 		{"curl", func(string) (client, error) { return findProgram("curl", func(p string) client { return curl{p} }) }},
 		{"sdkgo", findSDKGo},
 		{"sdkjs", func(string) (client, error) { return findSDKJS() }},
