@@ -64,15 +64,16 @@ func TestConfigureRefused(t *testing.T) {
 		"half a static key": {"InvalidConfiguration", `{"backend_type":"static","key_id":"k"}`},
 		"token not sent on": {"InvalidConfiguration", `{"backend_type":"vault","address":"https://moved"}`},
 	} {
-		for _, route := range []string{"configure", "reconfigure"} {
-			if name == "neither form" && route == "reconfigure" {
-				continue // there it changes what runs
+		t.Run(name, func(t *testing.T) {
+			for _, route := range []string{"configure", "reconfigure"} {
+				if name == "neither form" && route == "reconfigure" {
+					continue // there it changes what runs
+				}
+				if status, d := w.ask("POST kms/"+route, tt.body); status != 400 || d["code"] != tt.code {
+					t.Errorf("%s: %d %v, want %s", route, status, d, tt.code)
+				}
 			}
-			status, d := w.ask("POST kms/"+route, tt.body)
-			if status != 400 || d["code"] != tt.code {
-				t.Errorf("%s, %s: %d %v, want %s", name, route, status, d, tt.code)
-			}
-		}
+		})
 	}
 	if s := w.keys.Status(); s.State != manager.Running || s.Instance != before.Instance || s.Config.Vault.Address != "https://vault" {
 		t.Errorf("something was changed: %+v", s)
