@@ -13,6 +13,7 @@ import (
 	"coffer/internal/config"
 	"coffer/internal/home"
 	"coffer/kms"
+	"coffer/kms/audit"
 	"coffer/kms/local"
 	"coffer/metastore"
 	"coffer/metastore/badgerdb"
@@ -26,6 +27,7 @@ import (
 type house struct {
 	home   *home.Home
 	store  atomic.Pointer[object.Store] // the key services ask it what still needs them
+	audit  *audit.Guard                 // nil: nothing is recorded
 	server *s3api.Server
 	log    *slog.Logger
 
@@ -54,6 +56,9 @@ func build(ctx context.Context, cfg *config.Config, log *slog.Logger) (_ *house,
 	if err != nil {
 		return nil, err
 	}
+	if err := h.openAudit(ctx, cfg.Audit); err != nil {
+		return nil, err
+	}
 	chunks, err := localdisk.Open(ctx, localdisk.Options{FS: h.home.Data})
 	if err != nil {
 		return nil, err
@@ -76,7 +81,7 @@ func build(ctx context.Context, cfg *config.Config, log *slog.Logger) (_ *house,
 	if err != nil {
 		return nil, err
 	}
-	h.server, err = s3api.New(serverOptions(cfg.Server, store, administration, h.home.Root, readiness(cfg.KMS, keys), log))
+	h.server, err = s3api.New(serverOptions(cfg.Server, store, administration, h.home.Root, h.readyToRecord(readiness(cfg.KMS, keys)), log))
 	return h, err
 }
 

@@ -13,6 +13,7 @@ type checkCommand struct {
 	config.PlaceFlags
 	config.ServerFlags
 	config.KMSFlags
+	config.AuditFlags
 	config.UnlockFlags
 }
 

@@ -58,7 +58,7 @@ func run(args []string, std streams) int {
 		kong.Writers(std.out, std.err), kong.Exit(func(code int) { exited = code }), kong.Bind(std),
 		kong.ExplicitGroups([]kong.Group{
 			{Key: "places", Title: "Places:"}, {Key: "server", Title: "Server:"},
-			{Key: "kms", Title: "Key backend:"}, {Key: "unlock", Title: "Unlocking the store:"}, {Key: "new secret", Title: "The new secret:"},
+			{Key: "kms", Title: "Key backend:"}, {Key: "audit", Title: "Audit log:"}, {Key: "unlock", Title: "Unlocking the store:"}, {Key: "new secret", Title: "The new secret:"},
 		}))
 	if err != nil {
 		fmt.Fprintf(std.err, "coffer: %v\n", err)

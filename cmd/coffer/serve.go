@@ -21,6 +21,7 @@ type serveCommand struct {
 	config.PlaceFlags
 	config.ServerFlags
 	config.KMSFlags
+	config.AuditFlags
 	config.UnlockFlags
 }
 

@@ -7,7 +7,7 @@ package arch
 const graph = `
 cmd/coffer               *
 internal/config          internal/home internal/secret internal/disk object s3api s3api/admin fs
-                         kms kms/local kms/storekey kms/vault kms/static chunk/localdisk metastore/badgerdb
+                         kms kms/audit kms/local kms/storekey kms/vault kms/static chunk/localdisk metastore/badgerdb
 internal/home            internal/secret internal/disk chunk/localdisk metastore/badgerdb kms/local kms/storekey cipher
 internal/secret
 internal/keystate        metastore kms kms/vault cipher

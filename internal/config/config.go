@@ -24,6 +24,7 @@ type Config struct {
 	Memory    Memory
 	KMS       KMS
 	Client    Client
+	Audit     Audit
 
 	// Settings tells what is in force and where it came from, in the order of
 	// the documentation.

@@ -200,6 +200,7 @@ func (l *loader) complete() {
 	l.completeMemory()
 	l.completePlaces()
 	l.completeKMS()
+	l.completeAudit()
 }
 
 // completeSecret reads the file of a secret, unless a stronger source has given

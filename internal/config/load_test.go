@@ -243,6 +243,7 @@ func TestEveryFlagIsASetting(t *testing.T) {
 		PlaceFlags
 		ServerFlags
 		KMSFlags
+		AuditFlags
 		UnlockFlags
 		NewSecretFlags
 		ClientFlags

@@ -120,6 +120,14 @@ func parseSize(s string) (int64, error) {
 	if s == "off" {
 		return 0, nil
 	}
+	if n, err := parseBytes(s); err == nil && n >= minMemoryLimit {
+		return n, nil
+	}
+	return 0, fmt.Errorf("%q is neither off nor a size of at least %d MiB, such as 224MiB or 1GiB", s, minMemoryLimit>>20)
+}
+
+// parseBytes takes a number with a unit.
+func parseBytes(s string) (int64, error) {
 	units := []struct {
 		suffix string
 		bytes  float64
@@ -134,12 +142,12 @@ func parseSize(s string) (int64, error) {
 		}
 		n, err := strconv.ParseFloat(strings.TrimSpace(number), 64)
 		bytes := n * u.bytes
-		if err != nil || !(bytes >= minMemoryLimit && bytes < math.MaxInt64) {
+		if err != nil || !(bytes >= 0 && bytes < math.MaxInt64) {
 			break
 		}
 		return int64(bytes), nil
 	}
-	return 0, fmt.Errorf("%q is neither off nor a size of at least %d MiB, such as 224MiB or 1GiB", s, minMemoryLimit>>20)
+	return 0, fmt.Errorf("%q is not a size", s)
 }
 
 // parseMiB takes a size and gives whole mebibytes of it.

@@ -60,6 +60,7 @@ func settings(configDir, dataDir string) []setting {
 		{name: "accept-empty-data", fallback: []string{"false"}, set: truth(func(c *draft) *bool { return &c.Home.AcceptEmptyData })},
 	}
 	rows = append(rows, serverSettings()...)
+	rows = append(rows, auditSettings()...)
 	rows = append(rows, secretSettings()...)
 	return append(rows, kmsSettings()...)
 }

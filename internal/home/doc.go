@@ -18,6 +18,7 @@
 //	unlock.key         the key file that unlocks it, unless another is named
 //	keyring/           the built-in keyring (package kms/local)
 //	root.credentials   root access key and secret key, where none are given
+//	audit.head         a line that the audit log must have (package kms/audit)
 //	coffer.yaml        the configuration file, where there is one
 //
 // root.credentials is a shared credentials file as AWS clients read it, with
@@ -28,6 +29,7 @@
 //	store     marker: one line, "coffer store 1 " and the store id as 32
 //	          hexadecimal digits, or "coffer store 1 unfinished"
 //	meta/     the metastore
+//	audit/    the audit log (package kms/audit), unless it is kept elsewhere
 //	chunks/   the chunk store
 //
 // The marker protects from mistakes, not from an attacker: bytes of another

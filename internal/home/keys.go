@@ -54,6 +54,9 @@ func OpenKeys(o Options) (*Keys, error) {
 	return &Keys{options: o, file: file, key: key, lock: lock}, nil
 }
 
+// Derive gives the subkey for a use. The caller wipes it.
+func (k *Keys) Derive(label cipher.Label) *cipher.Subkey { return k.key.Derive(label) }
+
 // Close wipes the StoreKey and gives the configuration directory free.
 func (k *Keys) Close() error {
 	k.key.Wipe()

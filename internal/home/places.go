@@ -21,6 +21,7 @@ const (
 const (
 	markerFile = "store"
 	metaDir    = "meta"
+	auditDir   = "audit"
 	chunkDir   = localdisk.DefaultDir
 )
 
@@ -38,6 +39,9 @@ func (p Places) keyring() string { return filepath.Join(p.Config, local.DefaultD
 
 // Credentials is the path of the root credentials.
 func (p Places) Credentials() string { return filepath.Join(p.Config, CredentialsFile) }
+
+// Audit is the path of the audit log, unless another is named.
+func (p Places) Audit() string { return filepath.Join(p.Data, auditDir) }
 
 // Meta is the path of the metastore.
 func (p Places) Meta() string { return filepath.Join(p.Data, metaDir) }

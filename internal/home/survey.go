@@ -72,7 +72,7 @@ func contents(data disk.FS) (store bool, foreign []string, err error) {
 			return false, nil, err
 		case e.Name == metaDir || e.Name == chunkDir:
 			store = true
-		case e.Name == markerFile, disk.IsTemp(e.Name), e.Name == "lost+found":
+		case e.Name == markerFile, e.Name == auditDir, disk.IsTemp(e.Name), e.Name == "lost+found":
 		default:
 			foreign = append(foreign, e.Name)
 		}
@@ -90,14 +90,19 @@ func checkNew(p Places, v volumes, m marker, store bool, foreign []string) error
 	if len(foreign) > 0 {
 		return &ForeignError{Data: p.Data, Names: foreign}
 	}
-	for _, err := range v.config.ReadDir(local.DefaultDir) {
-		if errors.Is(err, fs.ErrNotExist) {
-			return nil
+	for _, needs := range []struct {
+		volume     disk.FS
+		dir, found string
+	}{{v.config, local.DefaultDir, "the keyring " + p.keyring()}, {v.data, auditDir, "the audit log " + p.Audit()}} {
+		for _, err := range needs.volume.ReadDir(needs.dir) {
+			if errors.Is(err, fs.ErrNotExist) {
+				break
+			}
+			if err != nil {
+				return err
+			}
+			return missing(needs.found)
 		}
-		if err != nil {
-			return err
-		}
-		return missing("the keyring " + p.keyring())
 	}
 	return nil
 }

@@ -134,21 +134,21 @@ func TestClipping(t *testing.T) {
 	for _, c := range []struct {
 		name  string
 		event Event
-		want  entry
+		want  Entry
 	}{
 		{"long", Event{Bucket: long, Operation: Operation("x" + long)},
-			entry{Bucket: long[:MaxBucket], Operation: ("x" + long)[:MaxWord-1], Clipped: true}},
-		{"not UTF-8", Event{KeyID: "a\xff\xfeb"}, entry{KeyID: "a?b", Clipped: true}},
-		{"broken at the limit", Event{KeyID: strings.Repeat("\xf0", 300)}, entry{KeyID: "?", Clipped: true}},
+			Entry{Bucket: long[:MaxBucket], Operation: ("x" + long)[:MaxWord-1], Clipped: true}},
+		{"not UTF-8", Event{KeyID: "a\xff\xfeb"}, Entry{KeyID: "a?b", Clipped: true}},
+		{"broken at the limit", Event{KeyID: strings.Repeat("\xf0", 300)}, Entry{KeyID: "?", Clipped: true}},
 		{"pairs sorted", Event{Caller: caller.Caller{Pairs: []caller.Pair{{Name: "b", Value: "2"}, {Name: "a", Value: "1"}}}},
-			entry{Pairs: []caller.Pair{{Name: "a", Value: "1"}, {Name: "b", Value: "2"}}}},
+			Entry{Pairs: []caller.Pair{{Name: "a", Value: "1"}, {Name: "b", Value: "2"}}}},
 		{"a pair twice", Event{Caller: caller.Caller{Pairs: []caller.Pair{{Name: "b", Value: "2"}, {Name: "b", Value: "1"}}}},
-			entry{Pairs: []caller.Pair{{Name: "b", Value: "2"}}, Clipped: true}},
+			Entry{Pairs: []caller.Pair{{Name: "b", Value: "2"}}, Clipped: true}},
 		{"a foreign name", Event{Caller: caller.Caller{Pairs: []caller.Pair{{Name: "A b", Value: "2"}, {Name: "", Value: "1"}}}},
-			entry{Pairs: []caller.Pair{{Name: "__b", Value: "2"}}, Clipped: true}},
-		{"nine pairs", Event{Caller: caller.Caller{Pairs: nine}}, entry{Pairs: nine[:8], Clipped: true}},
-		{"no pair is left", Event{Caller: caller.Caller{Pairs: nine[:0:0]}}, entry{}},
-		{"a pair without a name", Event{Caller: caller.Caller{Pairs: make([]caller.Pair, 1)}}, entry{Clipped: true}},
+			Entry{Pairs: []caller.Pair{{Name: "__b", Value: "2"}}, Clipped: true}},
+		{"nine pairs", Event{Caller: caller.Caller{Pairs: nine}}, Entry{Pairs: nine[:8], Clipped: true}},
+		{"no pair is left", Event{Caller: caller.Caller{Pairs: nine[:0:0]}}, Entry{}},
+		{"a pair without a name", Event{Caller: caller.Caller{Pairs: make([]caller.Pair, 1)}}, Entry{Clipped: true}},
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			t.Parallel()

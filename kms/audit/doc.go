@@ -22,6 +22,12 @@
 // from one who holds the StoreKey, nor does it lock its directory: one
 // process at a time may use it, which the owner of the directory sees to.
 //
+// # When lines cannot be written
+//
+// A Guard stands between a Log and those who do what is to be recorded. It refuses
+// what cannot be recorded, or lets it go on and counts, and records, the lines that
+// are missing.
+//
 // # Durability
 //
 // Record returns when the line has its place in a bounded queue, and waits there,

@@ -36,8 +36,8 @@ type Event struct {
 	Object string // name; only its keyed hash is written
 }
 
-// entry is an Event as its line holds it.
-type entry struct {
+// Entry is an Event as its line holds it.
+type Entry struct {
 	Operation  string
 	Outcome    string
 	Principal  string
@@ -56,9 +56,9 @@ type entry struct {
 }
 
 // newEntry brings an Event within the limits. The object's hash is left out.
-func newEntry(e Event) entry {
+func newEntry(e Event) Entry {
 	c := clipper{}
-	n := entry{
+	n := Entry{
 		Operation: c.text(string(e.Operation), MaxWord), Outcome: c.text(string(e.Outcome), MaxWord),
 		Principal: c.text(e.Caller.Principal, caller.MaxPrincipal), Source: c.text(e.Caller.Source, caller.MaxSource),
 		UserAgent: c.text(e.Caller.UserAgent, caller.MaxUserAgent), RequestID: c.text(e.Caller.RequestID, caller.MaxRequestID),

@@ -94,7 +94,7 @@ func TestGolden(t *testing.T) {
 		t.Errorf("report %+v", r)
 	}
 	want := goldenEvents()[:4]
-	var got []entry
+	var got []Entry
 	for _, l := range allLines(t, fsys) {
 		if l.Kind == kindEvent {
 			got = append(got, l.Event)

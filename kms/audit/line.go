@@ -49,7 +49,7 @@ type line struct {
 	CutLines uint64 // start: line feeds in what was cut off
 	CutBytes uint64 // start: bytes that did not continue the chain
 
-	Event entry // event
+	Event Entry // event
 }
 
 // bodyOf returns the body of the line.
@@ -90,7 +90,7 @@ func appendRest(dst []byte, l *line) []byte {
 
 // appendEntry appends the fields of an event. Empty ones are left out, but for
 // operation and outcome.
-func appendEntry(dst []byte, e *entry) []byte {
+func appendEntry(dst []byte, e *Entry) []byte {
 	dst = appendString(dst, "op", e.Operation)
 	dst = appendString(dst, "outcome", e.Outcome)
 	dst = appendFilled(dst, "principal", e.Principal)

@@ -38,13 +38,13 @@ func TestRecord(t *testing.T) {
 
 	hash, err := ObjectHash(testKey(t), "b", "o")
 	do(t, err)
-	var got []entry
+	var got []Entry
 	for _, l := range allLines(t, fsys) {
 		if l.Kind == kindEvent {
 			got = append(got, l.Event)
 		}
 	}
-	want := []entry{
+	want := []Entry{
 		{Operation: "CreateKey", Outcome: "access_denied", Principal: "user", Source: "192.0.2.9", UserAgent: "aws-cli",
 			RequestID: "R", UID: &uid, KeyID: "k", KeyVersion: 7, Instance: instance, Bucket: "b", Object: hash,
 			Pairs: []caller.Pair{{Name: "app", Value: "x"}, {Name: "ticket", Value: "T-1"}}},

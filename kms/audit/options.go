@@ -36,6 +36,10 @@ type Options struct {
 	// MustExist forbids making a log. Set it when the store is known to have one,
 	// so that a lost directory is reported and not replaced by an empty one.
 	MustExist bool
+	// Anchor is a directory apart from the log, of which the attacker who reaches the log does not reach the other, or
+	// nil. There the head is kept in audit.head, once a minute and at the end. Where it is there, Open refuses a log that
+	// is missing, another, or ends before it.
+	Anchor disk.FS
 
 	// FileSize is the length in bytes at which a new file begins, MinFileSize to
 	// MaxFileSize; DefaultFileSize when 0.

@@ -113,19 +113,19 @@ func (w *wire) line() (l line, err error) {
 	}
 }
 
-func (w *wire) entry() (e entry, err error) {
-	e = entry{
+func (w *wire) entry() (e Entry, err error) {
+	e = Entry{
 		Operation: w.Op, Outcome: w.Outcome, Principal: w.Principal, Source: w.Source, UserAgent: w.Agent,
 		RequestID: w.Request, UID: w.UID, KeyID: w.KeyID, KeyVersion: w.KeyVersion, Cached: w.Cached,
 		Bucket: w.Bucket, Object: w.Object, Clipped: w.Clipped,
 	}
 	if w.Instance != "" {
 		if e.Instance, err = cipher.ParseInstanceID(w.Instance); err != nil {
-			return entry{}, err
+			return Entry{}, err
 		}
 	}
 	if len(w.Pairs) > caller.MaxPairs {
-		return entry{}, fmt.Errorf("%w: %d", caller.ErrPairs, len(w.Pairs))
+		return Entry{}, fmt.Errorf("%w: %d", caller.ErrPairs, len(w.Pairs))
 	}
 	for name, value := range w.Pairs {
 		e.Pairs = append(e.Pairs, caller.Pair{Name: name, Value: value})

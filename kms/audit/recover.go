@@ -18,8 +18,15 @@ func openWriter(ctx context.Context, o Options) (*writer, error) {
 	if err != nil {
 		return nil, err
 	}
-	w := &writer{fs: o.FS, dir: o.Dir, keys: keys, limit: o.FileSize, keep: o.Files, now: o.Now}
+	w := &writer{fs: o.FS, dir: o.Dir, keys: keys, limit: o.FileSize, keep: o.Files, now: o.Now, anchor: o.Anchor}
 	w.report = func(err error) { o.Logger.Warn("the audit log had to leave something", "error", err) }
+	var kept *anchor
+	if o.Anchor != nil {
+		if kept, err = readAnchor(o.Anchor); err != nil {
+			return nil, err
+		}
+		o.MustExist = o.MustExist || kept != nil
+	}
 	found, err := w.find(o)
 	if err != nil {
 		return nil, err
@@ -27,10 +34,11 @@ func openWriter(ctx context.Context, o Options) (*writer, error) {
 	if err := w.clear(found); err != nil {
 		return nil, err
 	}
-	if err := w.resume(ctx, found.since(w.state.First)); err != nil {
+	if err := w.resume(ctx, found.since(w.state.First), kept); err != nil {
 		w.close()
 		return nil, err
 	}
+	w.moor(true)
 	return w, nil
 }
 
@@ -98,26 +106,29 @@ type tail struct {
 	cutLines, cutBytes uint64
 }
 
-// resume goes to the end of the log and records that it did.
-func (w *writer) resume(ctx context.Context, files []listed) error {
+// resume goes to the end of the log, which must hold the head that was kept, and records that it did.
+func (w *writer) resume(ctx context.Context, files []listed, kept *anchor) error {
 	if err := w.span(files); err != nil {
 		return err
 	}
 	t := tail{clean: w.state.Clean || len(files) == 0}
 	w.chain = w.keys.chainFrom(w.state.Head)
 	w.num = w.state.Last
-	if len(files) == 0 {
-		w.num--
-		if err := w.rotate(); err != nil {
-			return err
-		}
-	} else {
+	if len(files) > 0 {
 		if err := w.follow(ctx, files, &t); err != nil {
 			return err
 		}
-		if err := w.reopen(&t); err != nil {
-			return err
-		}
+	}
+	if err := kept.holds(w.state.Log, w.chain.at); err != nil {
+		return err
+	}
+	begin := func() error { return w.reopen(&t) }
+	if len(files) == 0 {
+		w.num--
+		begin = w.rotate
+	}
+	if err := begin(); err != nil {
+		return err
 	}
 	w.add(line{Time: w.now(), Kind: kindStart, Clean: t.clean, Tail: t.lines, CutLines: t.cutLines, CutBytes: t.cutBytes})
 	return w.seal(false)

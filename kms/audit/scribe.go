@@ -42,6 +42,7 @@ func (s *scribe) run() {
 	}
 	if err == nil {
 		s.tell()
+		s.moor(true)
 		return
 	}
 	lost := s.chain.at.Seq - s.state.Head.Seq + s.dropped
@@ -142,6 +143,7 @@ func (s *scribe) settle(seal bool) error {
 	}
 	s.tell()
 	s.answer(nil)
+	s.moor(false)
 	return nil
 }
 

@@ -50,13 +50,18 @@ type Repair struct {
 // nobody can tell a log that was put back to an earlier state together with its
 // state file. It may run beside a Log that writes.
 func Verify(ctx context.Context, fsys disk.FS, dir string, key *cipher.Subkey, remembered ...Head) (Report, error) {
+	return examine(ctx, fsys, dir, key, remembered, nil)
+}
+
+// examine is Verify, and calls visit, which may be nil, for every line that continues the chain. An error of visit ends it.
+func examine(ctx context.Context, fsys disk.FS, dir string, key *cipher.Subkey, remembered []Head, visit func(*verifier, *line) error) (Report, error) {
 	const attempts = 5 // each one begins with a state file that has changed since
 	keys, err := newKeys(key)
 	if err != nil {
 		return Report{}, fmt.Errorf("verify the audit log: %w", err)
 	}
 	for n := 1; ; n++ {
-		v := &verifier{fs: fsys, dir: dir, keys: keys, remembered: remembered}
+		v := &verifier{fs: fsys, dir: dir, keys: keys, remembered: remembered, visit: visit}
 		err := v.run(ctx)
 		v.report.Head = v.k.chain.at
 		var fault *Fault
@@ -79,6 +84,7 @@ type verifier struct {
 	dir        string
 	keys       *keys
 	remembered []Head
+	visit      func(*verifier, *line) error
 
 	state    state
 	k        checker
@@ -135,6 +141,11 @@ func (v *verifier) file(ctx context.Context, l listed, last bool) error {
 	from := int64(0)
 	var refused error // of a line that continues the chain
 	end, err := v.k.walk(ctx, f, 0, l.size, func(n *line, end int64) error {
+		if v.visit != nil {
+			if err := v.visit(v, n); err != nil {
+				return err
+			}
+		}
 		refused = v.line(n, from, end)
 		from = end
 		return refused

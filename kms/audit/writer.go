@@ -40,6 +40,10 @@ type writer struct {
 	broken  bool   // the file may lack bytes behind sealed, and is made anew
 
 	next *rotation // begun and not finished
+
+	anchor   disk.FS // nil: none is kept
+	moored   Head    // that the anchor has
+	mooredAt time.Time
 }
 
 // span is a file that is kept.

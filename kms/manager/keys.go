@@ -19,6 +19,8 @@ const (
 	OpCreate   = "create key"   // the default key is made on its first use
 	OpProbe    = "probe key"    // the background has a KEK made, unwrapped and compared
 	OpStart    = "start"        // the background has started the backend that the settings describe
+	OpDestroy  = "destroy key"  // a sweep destroys a key whose waiting time has passed
+	OpRotate   = "rotate key"   // a sweep rotates a key that is too old
 )
 
 // Use is one use of a key.

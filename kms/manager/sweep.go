@@ -66,17 +66,27 @@ func (m *Manager) sweepKey(ctx context.Context, s Service, k kms.KeyInfo) (Swept
 		if swept.Err == nil && swept.Counts == (Counts{}) {
 			swept.Err = kms.DestroyKey(ctx, s, k.ID)
 			swept.Destroyed = swept.Err == nil
+			m.recordSwept(ctx, Use{Op: OpDestroy, Instance: s.Instance(), KeyID: k.ID, Version: k.Newest().Number, Err: swept.Err})
 			m.leases.forget(func(o owner) bool { return o == owner{s.Instance(), k.ID} })
 		}
 	case m.o.RotateDue && k.State == kms.StateEnabled && k.RotationDue(now):
-		_, swept.Err = s.RotateKey(ctx, k.ID)
+		var rotated kms.KeyInfo
+		rotated, swept.Err = s.RotateKey(ctx, k.ID)
 		swept.Rotated = swept.Err == nil
+		m.recordSwept(ctx, Use{Op: OpRotate, Instance: s.Instance(), KeyID: k.ID, Version: rotated.Newest().Number, Err: swept.Err})
 	default:
 		return swept, false
 	}
 	m.o.Logger.Info("key was due", "instance", swept.Instance.String(), "key", k.ID, "destroyed", swept.Destroyed,
 		"rotated", swept.Rotated, "keks", swept.Counts.KEKs, "objects", swept.Counts.Objects, "error", swept.Err)
 	return swept, true
+}
+
+// recordSwept keeps the record of what a sweep has done. It is done then, whether or not the record can be kept.
+func (m *Manager) recordSwept(ctx context.Context, use Use) {
+	if err := m.keepRecord(ctx, use); err != nil && use.Err == nil {
+		m.o.Logger.Warn("no record of a sweep could be kept", "key", use.KeyID, "error", err)
+	}
 }
 
 // sweeps sweeps until Close, and looks at the keys in between where somebody

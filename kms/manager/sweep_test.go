@@ -72,6 +72,11 @@ func TestSweep(t *testing.T) {
 		w := newWorld()
 		sweeps := make(chan []manager.Swept, 100)
 		w.options.OnSwept = func(_ context.Context, s []manager.Swept) { sweeps <- s }
+		records := map[string]manager.Use{}
+		w.options.Record = func(_ context.Context, u manager.Use) error {
+			records[u.Op] = u
+			return nil
+		}
 		w.options.RotateDue = true
 		w.options.SweepInterval = time.Hour
 		w.options.KeyReferences = countByName
@@ -98,6 +103,13 @@ func TestSweep(t *testing.T) {
 		}
 		if diff := cmp.Diff(want, append(<-sweeps, <-sweeps...), cmpopts.EquateErrors()); diff != "" {
 			t.Errorf("swept (-want +got):\n%s", diff)
+		}
+		for _, use := range []manager.Use{
+			{Op: manager.OpRotate, Instance: in, KeyID: "old", Version: 2}, {Op: manager.OpDestroy, Instance: in, KeyID: "free", Version: 1},
+		} {
+			if records[use.Op] != use {
+				t.Errorf("the record of %s is %+v", use.Op, records[use.Op])
+			}
 		}
 		wantKind(t, free.check(t.Context(), m), kms.NotFound)
 		m.ClearCache(false)

@@ -73,10 +73,11 @@ type Options struct {
 	Server ServerInfo
 
 	// Observe is told of every request, also of those that Deny refuses; may be nil.
-	Observe func(ctx context.Context, e Event)
-	Audit   Auditor          // records every request, also those that Deny and Refuse answer; may be nil
-	Logger  *slog.Logger     // is told the causes of answers of 500; none when nil
-	Now     func() time.Time // time.Now when nil
+	Observe  func(ctx context.Context, e Event)
+	Audit    Auditor          // records every request, also those that Deny and Refuse answer; may be nil
+	AuditDir string           // tells clients where the record is
+	Logger   *slog.Logger     // is told the causes of answers of 500; none when nil
+	Now      func() time.Time // time.Now when nil
 }
 
 // ServerInfo describes the process to clients.

@@ -279,8 +279,10 @@ func (a *API) kmsConfig(context.Context, *call) (any, error) {
 		TimeoutSecs   int64          `json:"timeout_secs"`
 		RetryAttempts int            `json:"retry_attempts"`
 		Summary       map[string]any `json:"backend_summary"`
+		EnableAudit   bool           `json:"enable_audit"`
+		AuditLogPath  string         `json:"audit_log_path"`
 	}{
 		backendName(s.Type), s.Type, s.EnableCache, s.MaxCachedKeys, int64(s.CacheTTL / time.Second), a.defaultKey(),
-		int64(s.Timeout / time.Second), s.RetryAttempts, backendSummary(s),
+		int64(s.Timeout / time.Second), s.RetryAttempts, backendSummary(s), a.o.Audit != nil, a.o.AuditDir,
 	}, nil
 }
