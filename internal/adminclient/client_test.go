@@ -127,6 +127,7 @@ func TestErrors(t *testing.T) {
 		want   string
 	}{
 		{"refusal", 404, `{"code":"NotFound","message":"key not found.","description":"no key k."}`, "NotFound: key not found: no key k"},
+		{"said twice", 409, `{"code":"KeyAlreadyExists","message":"key exists","description":"create k: key exists"}`, "KeyAlreadyExists: create k: key exists"},
 		{"in use", 409, `{"code":"KeyInUse","message":"used","description":"used","in_use":{"objects":3}}`, "KeyInUse: used"},
 		{"another server", 404, `<html>`, "is no Coffer server: 404 Not Found"},
 		{"a redirect", 302, ``, "is no Coffer server: 302 Found"},
@@ -139,7 +140,7 @@ func TestErrors(t *testing.T) {
 			if err == nil || !strings.Contains(err.Error(), tc.want) {
 				t.Errorf("error %v, want %s", err, tc.want)
 			}
-			if e, ok := errors.AsType[*Error](err); ok && tc.status == 409 && e.Use.Objects != 3 {
+			if e, ok := errors.AsType[*Error](err); ok && tc.name == "in use" && e.Use.Objects != 3 {
 				t.Errorf("use %+v", e.Use)
 			}
 		})

@@ -19,13 +19,17 @@ type Error struct {
 	Use         *Use // what depends on a key or backend that cannot be removed for it
 }
 
-// Error names the code, and says what the server said.
+// Error names the code, and says what the server said, but not twice.
 func (e *Error) Error() string {
-	s := e.Code + ": " + strings.TrimSuffix(e.Message, ".")
-	if e.Description != "" && e.Description != e.Message {
-		s += ": " + strings.TrimSuffix(e.Description, ".")
+	message, description := strings.TrimSuffix(e.Message, "."), strings.TrimSuffix(e.Description, ".")
+	switch {
+	case description == "":
+		return e.Code + ": " + message
+	case strings.Contains(description, message):
+		return e.Code + ": " + description
+	default:
+		return e.Code + ": " + message + ": " + description
 	}
-	return s
 }
 
 // newError reads the document of a refusal. What is none comes from something between here and the server.
