@@ -7,6 +7,7 @@ import (
 	"crypto/tls"
 	"crypto/x509"
 	"encoding/pem"
+	"errors"
 	"fmt"
 	"io"
 	"math/big"
@@ -21,6 +22,8 @@ import (
 	"time"
 
 	"github.com/rogpeppe/go-internal/testscript"
+
+	"coffer/kms/vault/vaulttest"
 )
 
 // patience is how long a script waits for what another process is to do.
@@ -38,8 +41,34 @@ func TestMain(m *testing.M) {
 // OTHER. Beside coffer there is the program s3 (client_test.go).
 func TestScripts(t *testing.T) {
 	t.Parallel()
-	testscript.Run(t, testscript.Params{
-		Dir:                 filepath.Join("testdata", "script"),
+	testscript.Run(t, scripts("script", nil))
+}
+
+// TestScriptsWithVault runs the scripts of testdata/vault. Each has an engine, a
+// place for states and credentials of its own in a real Vault: VAULT is its
+// address, TRANSIT and KV are the mounts, the files token and secret-id hold what
+// logs in, as role ROLE_ID at the mount APPROLE for the latter.
+func TestScriptsWithVault(t *testing.T) {
+	t.Parallel()
+	v := vaulttest.Start(t, vaulttest.Options{})
+	testscript.Run(t, scripts("vault", func(env *testscript.Env) error {
+		transit, kv := v.Transit(t), v.KV(t)
+		policy := v.Policy(t, vaulttest.AdminPolicy(transit, kv, "rustfs/kms/keys"))
+		role := v.AppRole(t, vaulttest.AppRole{Policies: []string{policy}})
+		for name, value := range map[string]string{"VAULT": v.Address, "TRANSIT": transit, "KV": kv, "ROLE_ID": role.ID, "APPROLE": role.Mount} {
+			env.Setenv(name, value)
+		}
+		token := v.Token(t, vaulttest.Token{Policies: []string{policy}})
+		return errors.Join(
+			os.WriteFile(filepath.Join(env.WorkDir, "token"), []byte(token+"\n"), 0o600),
+			os.WriteFile(filepath.Join(env.WorkDir, "secret-id"), []byte(role.SecretID+"\n"), 0o600))
+	}))
+}
+
+// scripts describes the scripts of a directory below testdata; setup may be nil.
+func scripts(dir string, setup func(*testscript.Env) error) testscript.Params {
+	return testscript.Params{
+		Dir:                 filepath.Join("testdata", dir),
 		RequireExplicitExec: true,
 		RequireUniqueNames:  true,
 		Deadline:            time.Now().Add(scriptLimit), // a serve that should have failed runs for ever
@@ -51,6 +80,9 @@ func TestScripts(t *testing.T) {
 			env.Setenv("HOME", filepath.Join(env.WorkDir, "home"))
 			env.Setenv("ETC", filepath.Join(env.WorkDir, "home", ".config", "coffer"))
 			env.Setenv("VAR", filepath.Join(env.WorkDir, "home", ".local", "share", "coffer"))
+			if err == nil && setup != nil {
+				err = setup(env)
+			}
 			return err
 		},
 		Cmds: map[string]func(*testscript.TestScript, bool, []string){
@@ -64,7 +96,7 @@ func TestScripts(t *testing.T) {
 			"certificate": cmdCertificate,
 			"overwrite":   cmdOverwrite,
 		},
-	})
+	}
 }
 
 // freeAddresses finds two addresses that nobody listens on at the moment.

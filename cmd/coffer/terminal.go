@@ -10,7 +10,7 @@ import (
 )
 
 // errNoAnswer says that a person gave an empty answer.
-var errNoAnswer = errors.New("no passphrase was typed")
+var errNoAnswer = errors.New("nothing was typed")
 
 // isTerminal reports whether a stream is a terminal.
 func isTerminal(stream any) bool {
@@ -18,8 +18,8 @@ func isTerminal(stream any) bool {
 	return ok && term.IsTerminal(int(f.Fd()))
 }
 
-// asker gives a function that asks a person at the terminal for a passphrase
-// without showing it, or nil when there is no terminal.
+// asker gives a function that asks a person at the terminal for a secret without
+// showing it, or nil when there is no terminal.
 func asker(std streams) func(prompt string) ([]byte, error) {
 	if !isTerminal(std.in) {
 		return nil
