@@ -29,7 +29,7 @@ func (h *house) openKeys(ctx context.Context, cfg config.KMS, keyring *local.Key
 		Store: manager.File{FS: h.home.Config}, Box: cipher.NewBox(sealing),
 		References: h.references, KeyReferences: h.keyReferences, Logger: h.log,
 		Given: givenBackend(cfg), NoStandIn: cfg.NoStandIn, SSES3OnKMS: cfg.ForSSES3,
-		RotateDue: cfg.RotateDue, ProbeInterval: cfg.ProbeInterval,
+		KeyMaxAge: cfg.KeyMaxAge, RotateDue: cfg.RotateDue, ProbeInterval: cfg.ProbeInterval,
 		Record: recordUse(h.audit),
 	})
 	if err != nil {

@@ -29,6 +29,7 @@ type KMS struct {
 
 	NoStandIn     bool          // the built-in keyring does not serve SSE-KMS until there is a backend
 	ForSSES3      bool          // SSE-S3 uses the backend too
+	KeyMaxAge     time.Duration // of keys for which none is set; 0: none
 	RotateDue     bool          // keys older than their maximum age are rotated
 	ProbeInterval time.Duration // 0: the default; negative: no probes
 	ReadyCheck    bool          // not ready while the backend does not work
@@ -92,6 +93,7 @@ func kmsSettings() []setting {
 		{name: "kms-local-key-dir", also: []string{"kms-key-dir"}, set: absolute(func(c *draft) *string { return &c.KMS.LocalKeyDir })},
 		{name: "kms-no-stand-in", fallback: []string{"false"}, set: truth(func(c *draft) *bool { return &c.KMS.NoStandIn })},
 		{name: "kms-for-sse-s3", fallback: []string{"false"}, set: truth(func(c *draft) *bool { return &c.KMS.ForSSES3 })},
+		{name: "kms-rotation-max-age-secs", set: parsed(func(c *draft) *time.Duration { return &c.KMS.KeyMaxAge }, parseMaxAge)},
 		{name: "kms-rotate-due", fallback: []string{"false"}, set: truth(func(c *draft) *bool { return &c.KMS.RotateDue })},
 		{name: "kms-probe-interval-secs", fallback: []string{"60"}, set: parsed(func(c *draft) *time.Duration { return &c.KMS.ProbeInterval }, parseProbeInterval)},
 		{
@@ -174,21 +176,29 @@ func kmsElsewhere() map[string]string {
 // kmsIdle are variables of other servers that need no heed, and why.
 func kmsIdle() [][2]string {
 	const (
-		always   = "every object is encrypted, whatever it says"
-		perKey   = "the maximum age belongs to each key and is set by the admin API"
+		wraps    = "rotation is due by age alone: a version may wrap 2^32 KEKs, each of a bucket or an object"
 		rootOnly = "the root identity may use every key"
 		perCall  = "immediate deletion is asked for with the request and names the key twice"
+		backup   = "key files are sealed, and are backed up as they are"
+		drill    = "there is no tool that reads it"
 	)
-	return [][2]string{
-		{"MINIO_KMS_AUTO_ENCRYPTION", always},
+	idle := [][2]string{
+		{"MINIO_KMS_AUTO_ENCRYPTION", "every object is encrypted, whatever it says"},
 		{"RUSTFS_SSE_S3_MASTER_KEY", "the built-in keyring has the keys of SSE-S3"},
-		{"RUSTFS_KMS_ROTATION_MAX_AGE_SECS", perKey}, {"COFFER_KMS_ROTATION_MAX_AGE_SECS", perKey},
-		{"RUSTFS_KMS_ROTATION_MAX_WRAPS", perKey}, {"COFFER_KMS_ROTATION_MAX_WRAPS", perKey},
-		{"RUSTFS_KMS_ENFORCE_SSE_KEY_POLICY", rootOnly}, {"COFFER_KMS_ENFORCE_SSE_KEY_POLICY", rootOnly},
-		{"RUSTFS_KMS_ALLOW_IMMEDIATE_DELETION", perCall}, {"COFFER_KMS_ALLOW_IMMEDIATE_DELETION", perCall},
-		{"RUSTFS_KMS_AWS_REGION", noAWS}, {"COFFER_KMS_AWS_REGION", noAWS},
-		{"RUSTFS_KMS_AWS_ENDPOINT_URL", noAWS}, {"COFFER_KMS_AWS_ENDPOINT_URL", noAWS},
 	}
+	for _, both := range [][2]string{
+		{"ROTATION_MAX_WRAPS", wraps}, {"ENFORCE_SSE_KEY_POLICY", rootOnly}, {"ALLOW_IMMEDIATE_DELETION", perCall},
+		{"AWS_REGION", noAWS}, {"AWS_ENDPOINT_URL", noAWS},
+		{"BACKUP_DIR", backup}, {"BACKUP_KEK", backup}, {"BACKUP_KEK_ID", backup}, {"BACKUP_KEK_VERSION", backup},
+		{"DRILL_WORKSPACE", drill}, {"DRILL_MASTER_KEY", drill}, {"DRILL_KEYS", drill}, {"DRILL_DISASTER", drill}, {"DRILL_ID", drill},
+		{"DRILL_DEPLOYMENT", drill}, {"DRILL_OBJECTS_PER_KEY", drill}, {"DRILL_OBJECT_BYTES", drill},
+		{"DRILL_FILE_PERMISSIONS", drill}, {"DRILL_EVIDENCE", drill},
+	} {
+		for _, prefix := range []string{rustfsPrefix, variablePrefix} {
+			idle = append(idle, [2]string{prefix + "KMS_" + both[0], both[1]})
+		}
+	}
+	return idle
 }
 
 const noAWS = "there is no backend for AWS KMS: there are local, vault (Transit) and static"

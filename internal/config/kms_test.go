@@ -119,14 +119,14 @@ func TestKMSValues(t *testing.T) {
 		"COFFER_KMS_VAULT_SERVER_NAME=v", "RUSTFS_KMS_VAULT_KUBERNETES_ROLE=r", "RUSTFS_KMS_VAULT_KUBERNETES_MOUNT=k8s",
 		"RUSTFS_KMS_VAULT_KUBERNETES_JWT_PATH=/jwt", "RUSTFS_KMS_PROBE_INTERVAL_SECS=1",
 		"RUSTFS_HEALTH_COMPAT_KMS_READY_CHECK_ENABLE=true",
-		"COFFER_KMS_NO_STAND_IN=true", "COFFER_KMS_FOR_SSE_S3=true", "COFFER_KMS_ROTATE_DUE=true",
+		"COFFER_KMS_NO_STAND_IN=true", "COFFER_KMS_FOR_SSE_S3=true", "COFFER_KMS_ROTATE_DUE=true", "RUSTFS_KMS_ROTATION_MAX_AGE_SECS=60",
 	))
 	if err != nil {
 		t.Fatal(err)
 	}
 	want := KMS{
 		Enabled: true, Type: KMSVault, DefaultKeyID: "team/a", Timeout: 7 * time.Second, RetryAttempts: 2, NoCache: true,
-		MaxCachedKeys: 5, CacheTTL: 6 * time.Second, NoStandIn: true, ForSSES3: true, RotateDue: true,
+		MaxCachedKeys: 5, CacheTTL: 6 * time.Second, NoStandIn: true, ForSSES3: true, KeyMaxAge: time.Hour, RotateDue: true,
 		ProbeInterval: 5 * time.Second, ReadyCheck: true, Insecure: true,
 		Vault: Vault{
 			Address: "http://vault:8200", Namespace: "ns", Mount: "tr", KVMount: "kv", KeyPrefix: "pre",
@@ -234,6 +234,40 @@ func TestTrustedProxies(t *testing.T) {
 	_, err = Load(sources(t, "COFFER_TRUSTED_PROXY=proxy.example"))
 	if _, ok := errors.AsType[Faults](err); !ok || !strings.Contains(err.Error(), "neither an address nor a network") {
 		t.Errorf("Load = %v", err)
+	}
+}
+
+// TestEveryVariableIsKnown wants each RUSTFS_KMS_ variable that RustFS has had, and its twin, to be a setting or to be
+// said to have no effect.
+func TestEveryVariableIsKnown(t *testing.T) {
+	t.Parallel()
+	known := map[string]bool{}
+	for _, s := range settings("", "") {
+		own, foreign := s.variables()
+		for _, name := range append(own, foreign...) {
+			known[name] = true
+		}
+	}
+	for _, idle := range kmsIdle() {
+		known[idle[0]] = true
+	}
+	for name := range strings.FieldsSeq(`
+		ENABLE ENABLED VAULT_ENDPOINT VAULT_KEY_NAME TYPE BACKEND DEFAULT_KEY_ID TIMEOUT_SECS RETRY_ATTEMPTS
+		ENABLE_CACHE KEY_DIR LOCAL_KEY_DIR LOCAL_MASTER_KEY VAULT_ADDRESS VAULT_TOKEN VAULT_NAMESPACE
+		VAULT_MOUNT_PATH VAULT_KV_MOUNT VAULT_KEY_PREFIX VAULT_TRANSIT_METADATA_KV_MOUNT
+		VAULT_TRANSIT_METADATA_PREFIX VAULT_SKIP_TLS_VERIFY VAULT_APPROLE_ROLE_ID VAULT_APPROLE_SECRET_ID
+		VAULT_APPROLE_SECRET_ID_FILE VAULT_APPROLE_MOUNT VAULT_KUBERNETES_ROLE VAULT_KUBERNETES_MOUNT
+		VAULT_KUBERNETES_JWT_PATH VAULT_TOKEN_FILE STATIC_SECRET_KEY STATIC_SECRET_KEY_FILE AWS_REGION
+		AWS_ENDPOINT_URL ALLOW_INSECURE_DEV_DEFAULTS ALLOW_IMMEDIATE_DELETION ENFORCE_SSE_KEY_POLICY
+		ROTATION_MAX_AGE_SECS ROTATION_MAX_WRAPS PROBE_INTERVAL_SECS BACKUP_DIR BACKUP_KEK BACKUP_KEK_ID
+		BACKUP_KEK_VERSION DRILL_WORKSPACE DRILL_MASTER_KEY DRILL_KEYS DRILL_DISASTER DRILL_ID DRILL_DEPLOYMENT
+		DRILL_OBJECTS_PER_KEY DRILL_OBJECT_BYTES DRILL_FILE_PERMISSIONS DRILL_EVIDENCE
+	`) {
+		for _, prefix := range []string{"RUSTFS_KMS_", "COFFER_KMS_"} {
+			if !known[prefix+name] {
+				t.Errorf("%s is not known", prefix+name)
+			}
+		}
 	}
 }
 

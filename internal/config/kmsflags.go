@@ -15,6 +15,7 @@ type KMSFlags struct {
 	KMSStaticSecretKeyFile      string `name:"kms-static-secret-key-file" placeholder:"FILE" group:"kms" help:"File that holds the static key, as id:base64. Else $$COFFER_KMS_STATIC_SECRET_KEY or $$MINIO_KMS_SECRET_KEY."`
 	KMSNoStandIn                bool   `name:"kms-no-stand-in" group:"kms" help:"SSE-KMS is answered NotImplemented until there is a key backend, instead of using the built-in keyring."`
 	KMSForSSES3                 bool   `name:"kms-for-sse-s3" group:"kms" help:"SSE-S3 uses the key backend too."`
+	KMSRotationMaxAgeSecs       string `name:"kms-rotation-max-age-secs" placeholder:"N" group:"kms" help:"Age in seconds at which the rotation of a key is due for which the admin API has set none (default: never)."`
 	KMSRotateDue                bool   `name:"kms-rotate-due" group:"kms" help:"Rotate keys that are older than the maximum age that was set for them."`
 	KMSProbeIntervalSecs        string `name:"kms-probe-interval-secs" placeholder:"N" group:"kms" help:"Seconds between tests of the key backend, 0 for none (default: ${kms_probe_interval_secs})."`
 	KMSReadyCheck               bool   `name:"kms-ready-check" group:"kms" help:"The server is not ready while the key backend does not work."`

@@ -23,6 +23,7 @@ const (
 	maxCount         = 1 << 30
 	maxWords         = 1024
 	minProbeInterval = 5 * time.Second
+	minKeyMaxAge     = time.Hour
 )
 
 // parsed is the set of a value that parse reads.
@@ -73,6 +74,15 @@ func parseProbeInterval(s string) (time.Duration, error) {
 		return 0, fmt.Errorf("%q is not a number of seconds, nor 0 for no probes", s)
 	}
 	return max(d, minProbeInterval), nil
+}
+
+// parseMaxAge takes what is shorter than an hour as an hour.
+func parseMaxAge(s string) (time.Duration, error) {
+	d, err := parseSeconds(s)
+	if err != nil {
+		return 0, err
+	}
+	return max(d, minKeyMaxAge), nil
 }
 
 func parseCount(s string) (int, error) {

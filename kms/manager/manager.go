@@ -48,6 +48,9 @@ type Options struct {
 	// waiting time before deletion has passed and that nothing needs are destroyed;
 	// where it is nil, none is.
 	KeyReferences func(ctx context.Context, key kms.KeyRef) (Counts, error)
+	// KeyMaxAge is the maximum age of keys for which none is set; zero means that
+	// they never become due.
+	KeyMaxAge time.Duration
 	// RotateDue rotates keys whose newest version is older than their maximum age.
 	RotateDue bool
 	// OnSwept is told of keys that were destroyed, kept or rotated because they

@@ -85,6 +85,7 @@ func (m *Manager) visitKeys(ctx context.Context, fn func(context.Context, Servic
 		survey := KeySurvey{Instance: in.id, Backend: in.backend(), At: time.Now(), States: map[kms.State]int{}}
 		err := m.Do(ctx, in.id, func(ctx context.Context, s Service) error {
 			return eachKey(ctx, s, func(k kms.KeyInfo) {
+				k = m.WithMaxAge(k)
 				survey.note(k)
 				if k.Fault == nil {
 					fn(ctx, s, k)

@@ -39,6 +39,15 @@ func (m *Manager) Sweep(ctx context.Context) ([]Swept, error) {
 	return all, err
 }
 
+// WithMaxAge gives a key for which no maximum age is set the one of
+// Options.KeyMaxAge.
+func (m *Manager) WithMaxAge(k kms.KeyInfo) kms.KeyInfo {
+	if k.MaxAge == 0 {
+		k.MaxAge = m.o.KeyMaxAge
+	}
+	return k
+}
+
 // eachKey calls fn for every key, also those with a Fault. fn may destroy it.
 func eachKey(ctx context.Context, s Service, fn func(kms.KeyInfo)) error {
 	for after := ""; ; {

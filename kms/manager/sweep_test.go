@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -122,6 +123,34 @@ func TestSweep(t *testing.T) {
 			}
 			return nil
 		})
+		must(t, m.Close())
+	})
+}
+
+// TestMaxAgeOfAllKeys rotates by the age that is set for all keys, but where a key has one of its own.
+func TestMaxAgeOfAllKeys(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		w := newWorld()
+		w.options.RotateDue, w.options.KeyMaxAge = true, 2*day
+		m := w.open(t)
+		must(t, m.Apply(t.Context(), vault("https://a")))
+		do(t, m, func(ctx context.Context, s manager.Service) error {
+			for _, id := range []string{"of-all", "of-its-own"} {
+				if _, err := s.CreateKey(ctx, id); err != nil {
+					return err
+				}
+			}
+			_, err := kms.SetMaxAge(ctx, s, "of-its-own", 10*day)
+			return err
+		})
+		time.Sleep(3 * day)
+		swept, err := m.Sweep(t.Context())
+		must(t, err)
+		if !slices.ContainsFunc(swept, func(s manager.Swept) bool { return s.KeyID == "of-all" && s.Rotated }) ||
+			slices.ContainsFunc(swept, func(s manager.Swept) bool { return s.KeyID == "of-its-own" }) {
+			t.Errorf("swept %+v", swept)
+		}
 		must(t, m.Close())
 	})
 }

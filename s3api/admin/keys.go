@@ -24,7 +24,7 @@ func (a *API) about(ctx context.Context, c *call, fn func(ctx context.Context, s
 		c.about(s.Instance(), k.Newest().Number)
 		return err
 	})
-	return k, err
+	return a.keys.WithMaxAge(k), err
 }
 
 // createBody is the body of requests that make a key, of all generations.
@@ -149,7 +149,7 @@ func (a *API) eachKey(ctx context.Context, fn func(k kms.KeyInfo)) error {
 				return err
 			}
 			for _, k := range page.Keys {
-				fn(k)
+				fn(a.keys.WithMaxAge(k))
 				after = k.ID
 			}
 			if !page.More || len(page.Keys) == 0 {

@@ -132,6 +132,22 @@ func TestKeysFamily(t *testing.T) {
 	w.refused(400, "InvalidRequest", "POST kms/keys/enable", `{"key_id":"a","extra":1}`)
 }
 
+// TestMaxAgeOfAllKeys shows the age that is set for all keys with those that have none of their own.
+func TestMaxAgeOfAllKeys(t *testing.T) {
+	t.Parallel()
+	now := time.Now()
+	w := newWorld(t, func(m *manager.Options, o *admin.Options) {
+		m.KeyMaxAge = time.Hour
+		o.Now = func() time.Time { return now.Add(2 * time.Hour) }
+	})
+	w.want(200, "POST kms/key/create?keyName=a", "")
+	w.has(w.want(200, "POST kms/keys/max-age", `{"key_id":"a","max_age_seconds":86400}`).sub("key_metadata"), map[string]any{"max_age_seconds": 86400, "rotation_due": false})
+	w.has(w.want(200, "POST kms/keys", `{"key_name":"b"}`).sub("key_metadata"), map[string]any{"max_age_seconds": 3600, "rotation_due": true})
+	for _, key := range w.want(200, "GET kms/keys", "").list("keys") {
+		w.has(key, map[string]any{"rotation_due": key["key_id"] == "b"})
+	}
+}
+
 func TestDeleteKey(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t, nil)

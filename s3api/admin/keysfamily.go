@@ -105,7 +105,7 @@ func (a *API) listKeyPage(ctx context.Context, c *call) (any, error) {
 		case k.Fault != nil:
 			doc.Unreadable = append(doc.Unreadable, k.ID)
 		case keep(k):
-			doc.Keys = append(doc.Keys, newListedKey(k, a.o.Now()))
+			doc.Keys = append(doc.Keys, newListedKey(a.keys.WithMaxAge(k), a.o.Now()))
 		}
 	}
 	if doc.Truncated = page.More && len(page.Keys) > 0; doc.Truncated {
