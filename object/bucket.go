@@ -226,15 +226,23 @@ func (s *Store) dropBucket(ctx context.Context, name string, b *bucketRecord) er
 		if err := tx.Delete(timesKey(b.ID, "")); err != nil {
 			return err
 		}
+		if last > maxDroppedKEKs {
+			if err := tx.Put(queueKey(queueKEKs, b.ID), encode(&removal{Format: recordFormat, Bucket: b.ID})); err != nil {
+				return err
+			}
+		}
+		if err := tx.Delete(jobKeyOf(b.ID)); err != nil {
+			return err
+		}
 		return tx.Delete(bucketKey(name))
 	})
 	if err != nil {
 		return fmt.Errorf("drop: %w", err)
 	}
 	s.keys.buckets.forget(b.ID)
+	s.collector.wake()
 	return nil
 }
 
-// maxDroppedKEKs keeps the deletion of a bucket within one transaction. Older generations than these wrap nothing that
-// is left, and the bucket id that they are kept under never comes back.
+// maxDroppedKEKs keeps the deletion of a bucket within one transaction; the collector removes older generations.
 const maxDroppedKEKs = 64

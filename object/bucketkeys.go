@@ -267,6 +267,25 @@ func (r *kekRecord) setWrapped(w kms.Wrapped) {
 	r.Instance, r.KeyID, r.Fingerprint, r.Version, r.Ciphertext = w.Instance, w.KeyID, w.Fingerprint, w.Version, w.Ciphertext
 }
 
+// rewrapped lets new objects use a generation as it is wrapped now.
+func (k *bucketKeys) rewrapped(id kekID, record *kekRecord) {
+	k.mu.Lock()
+	var using []*issuer
+	for who, is := range k.issuers {
+		if who.bucket == id.bucket {
+			using = append(using, is)
+		}
+	}
+	k.mu.Unlock()
+	for _, is := range using {
+		is.mu.Lock()
+		if is.generation == id.generation {
+			is.record = *record
+		}
+		is.mu.Unlock()
+	}
+}
+
 // forget drops what is kept for a bucket that is gone.
 func (k *bucketKeys) forget(bucket cipher.BucketID) {
 	k.mu.Lock()

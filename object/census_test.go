@@ -269,3 +269,29 @@ func TestCensusCostsOneKey(t *testing.T) {
 		t.Errorf("transactions of %v keys", d.keys)
 	}
 }
+
+// TestCensusForgetsBuckets removes a bucket with more KEKs than one transaction can take away.
+func TestCensusForgetsBuckets(t *testing.T) {
+	t.Parallel()
+	_, s, fake := openSealed(t)
+	yes := true
+	for i := range 70 {
+		keyID := fmt.Sprint("key", i)
+		if _, err := fake.CreateKey(t.Context(), keyID); err != nil {
+			t.Fatal(err)
+		}
+		putSealed(t, s, "second", "key", data(10, 1), object.Sealing{Mode: object.ModeSSEKMS, KeyID: keyID, BucketKey: &yes})
+	}
+	if err := s.Delete(t.Context(), object.DeleteRequest{Bucket: "second", Key: "key"}); err != nil {
+		t.Fatal(err)
+	}
+	if err := s.DeleteBucket(t.Context(), "second"); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := s.Collect(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	if entries, err := s.Census(t.Context()); err != nil || len(entries) != 1 || entries[0].KeyID != object.DefaultKeyID || entries[0].KEKs != 1 {
+		t.Errorf("census %+v, %v", entries, err)
+	}
+}

@@ -228,6 +228,9 @@ func (w *sweep) remove(ctx context.Context, key []byte, r *removal) error {
 	if !r.Upload.IsZero() {
 		return w.removeUpload(ctx, key, r)
 	}
+	if !r.Bucket.IsZero() {
+		return w.removeKEKs(ctx, key, r.Bucket)
+	}
 	if shared, err := w.store.dropReference(ctx, key, r.Body.ID); shared || err != nil {
 		return err
 	}
@@ -313,6 +316,21 @@ func (w *sweep) addBody(ctx context.Context, extents []extent, pages []cipher.Pa
 		return w.flush(ctx)
 	}
 	return nil
+}
+
+// removeKEKs removes what is left of the KEKs of a bucket that is gone.
+func (w *sweep) removeKEKs(ctx context.Context, key []byte, bucket cipher.BucketID) error {
+	var keks [][]byte
+	err := w.store.scanPrefix(ctx, kekPrefix(bucket), func(kv metastore.KV) error {
+		keks = append(keks, bytes.Clone(kv.Key))
+		return nil
+	})
+	for _, kek := range append(keks, key) {
+		if err == nil {
+			err = w.delete(ctx, kek)
+		}
+	}
+	return err
 }
 
 // removeUpload removes the part records of an upload that is gone, with the bodies that no object took over.

@@ -44,6 +44,7 @@ const (
 	KindCustomerKeyWrong               // the client's key is not the object's
 	KindSSECBlocked                    // the bucket refuses SSE-C
 	KindCorrupt                        // stored bytes do not authenticate
+	KindNoSuchJob                      // the bucket has had no background rewrap
 	KindNotImplemented                 // a record asks for something this version does not do
 	KindExists                         // the name exists, and must not
 	KindNotEmpty                       // the directory has something in it
@@ -60,7 +61,7 @@ var kindNames = [...]string{
 	"entity too small", "entity too large", "bad digest", "incomplete body", "metadata too large", "precondition failed",
 	"not modified", "invalid range", "operation aborted", "no space", "unavailable", "key denied", "key not found", "key disabled",
 	"no key service", "customer key missing", "customer key wrong", "SSE-C blocked", "corrupt",
-	"not implemented", "exists", "not empty", "not a directory", "is a directory", "stale", "no such attribute", "attribute exists",
+	"no such job", "not implemented", "exists", "not empty", "not a directory", "is a directory", "stale", "no such attribute", "attribute exists",
 }
 
 // String names the kind in lower-case words.

@@ -96,6 +96,7 @@ func goldenValues() map[string]formatted {
 		"intent":         &intentRecord{Format: 1, Chunks: []cipher.ChunkID{ident(0xc3)}, Pages: []cipher.PageID{ident(0xe3)}},
 		"removal-body":   &removal{Format: 1, Body: body{ID: ident(0xb4), Extents: extents}, Parts: refs},
 		"removal-upload": &removal{Format: 1, Upload: ident(0x0c), Used: []byte{0x82}},
+		"removal-keks":   &removal{Format: 1, Bucket: ident(0x06)},
 		"count":          &countRecord{Format: 1, Count: 2},
 		"counts":         &countsRecord{Format: 1, KEKs: 3, Objects: 2, Uploads: 1},
 		"tally": &tallyRecord{Format: 1, Entries: []tallyEntry{
@@ -107,6 +108,11 @@ func goldenValues() map[string]formatted {
 		"bucket-root": &bucketRecord{
 			Format: 1, ID: ident(0x06), Created: 1, Generation: 1,
 			Root: &attributes{Mode: 0o040755, UID: 1000, GID: 1001, AccessTime: 1, ChangeTime: 2, BirthTime: 3},
+		},
+		"job": &jobRecord{
+			Format: 1, ID: ident(0x0d), Bucket: "photos", Prefix: "a/", Shallow: true, From: jobKey{ident(0x08), "app"}, To: jobKey{ident(0x0e), "next"},
+			Rate: 100, State: JobFailed, After: "a/b", Counts: jobCounts{6, 5, 4, 3, 2, true}, Generations: []uint32{1, 3},
+			Errors: []jobError{{Key: "a/c", Cause: "not found"}}, Total: 7, Started: 1, Updated: 2, Ended: 3, Failure: "corrupt", PageSize: 70,
 		},
 	}
 }
@@ -186,6 +192,7 @@ func TestGoldenLayout(t *testing.T) {
 	}
 	golden(t, "keys.txt", goldenKeys())
 	golden(t, "keys-census.txt", goldenCensusKeys())
+	golden(t, "keys-jobs.txt", fmt.Sprintf("job %x\nqueue keks %x\n", jobKeyOf(ident(0x06)), queueKey(queueKEKs, ident(0x06))))
 	for _, d := range []dependency{goldenShared(), goldenOwn()} {
 		if again, err := parseDependency(d.bytes()); err != nil || again != d {
 			t.Errorf("%+v came back as %+v, %v", d, again, err)

@@ -20,6 +20,8 @@ type KeyService interface {
 	// Rewrap wraps KEKs by the newest versions of their keys, in as few calls as the backends allow. It returns one
 	// result for each item.
 	Rewrap(ctx context.Context, items []kms.RewrapItem) []kms.RewrapResult
+	// Move wraps a KEK by a key of another backend, or of the same.
+	Move(ctx context.Context, w kms.Wrapped, keyContext []byte, to kms.KeyRef) (kms.Wrapped, error)
 	// NewestVersion tells the newest version of a key.
 	NewestVersion(ctx context.Context, instance cipher.InstanceID, keyID string) (uint32, error)
 }
@@ -55,6 +57,16 @@ func (s SingleKey) Unwrap(ctx context.Context, w kms.Wrapped, keyContext []byte)
 // Rewrap implements KeyService.
 func (s SingleKey) Rewrap(ctx context.Context, items []kms.RewrapItem) []kms.RewrapResult {
 	return kms.RewrapBatch(ctx, s.Backend, items)
+}
+
+// Move implements KeyService.
+func (s SingleKey) Move(ctx context.Context, w kms.Wrapped, keyContext []byte, to kms.KeyRef) (kms.Wrapped, error) {
+	kek, err := s.Backend.Unwrap(ctx, w, keyContext)
+	if err != nil {
+		return kms.Wrapped{}, err
+	}
+	defer kek.Wipe()
+	return kms.WrapKEK(ctx, s.Backend, s.key(to.KeyID), kek, keyContext)
 }
 
 // NewestVersion implements KeyService.

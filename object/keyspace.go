@@ -23,6 +23,7 @@ const (
 	tagPart   = 'p' // upload id, part number → partRecord
 	tagIntent = 'i' // run id, writer id → intentRecord
 	tagCensus = 's' // censusCount, dependency → countsRecord; censusTally, run id, number → tallyRecord
+	tagJob    = 'j' // bucket id → jobRecord
 	tagFloor  = 'f' // backend instance id, MasterKey id → floorRecord
 	tagTimes  = 't' // bucket id, directory → timesRecord
 )
@@ -52,7 +53,7 @@ func parseKEKKey(metaKey []byte) (kekID, error) {
 	return kekID{bucketOf(metaKey), binary.BigEndian.Uint32(metaKey[1+cipher.IDSize:])}, nil
 }
 
-// bucketOf is the bucket id in the keys of KEKs, names and uploads.
+// bucketOf is the bucket id in the keys of KEKs, names, uploads and jobs.
 func bucketOf(metaKey []byte) cipher.BucketID { return cipher.BucketID(metaKey[1 : 1+cipher.IDSize]) }
 
 func kekPrefix(bucket cipher.BucketID) []byte { return append([]byte{tagKEK}, bucket[:]...) }
@@ -89,10 +90,11 @@ func partNumber(metaKey []byte) (int, error) {
 	return int(binary.BigEndian.Uint16(metaKey[1+cipher.IDSize:])), nil
 }
 
-// Kinds of entries in the removal queue; the id behind them is that of a record's object, a part's body or an upload.
+// Kinds of entries in the removal queue; the id behind them is that of a record's object, a part's body, an upload or a bucket.
 const (
 	queueBody   = 'b'
 	queueUpload = 'u'
+	queueKEKs   = 'k'
 )
 
 func queueKey(kind byte, id [16]byte) []byte {
@@ -105,6 +107,8 @@ func tallyKey(run cipher.RunID, number uint32) []byte {
 	k := append([]byte{tagCensus, censusTally}, run[:]...)
 	return binary.BigEndian.AppendUint32(k, number)
 }
+
+func jobKeyOf(bucket cipher.BucketID) []byte { return append([]byte{tagJob}, bucket[:]...) }
 
 func floorKey(m masterKey) []byte {
 	k := append([]byte{tagFloor}, m.instance[:]...)

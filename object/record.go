@@ -253,13 +253,15 @@ type intentRecord struct {
 	Pages  []cipher.PageID  `cbor:"3,keyasint,omitempty"`
 }
 
-// removal is a queued removal: of a body with its part table, or of an upload's parts but for the numbers in Used.
+// removal is a queued removal: of a body with its part table, of an upload's parts but for the numbers in Used,
+// or of the KEKs of a bucket that is gone.
 type removal struct {
 	Format uint8           `cbor:"1,keyasint"`
 	Body   body            `cbor:"2,keyasint,omitzero"`
 	Parts  []pageRef       `cbor:"3,keyasint,omitempty"`
 	Upload cipher.UploadID `cbor:"4,keyasint,omitzero"`
 	Used   []byte          `cbor:"5,keyasint,omitempty"` // bit n%8 of byte n/8 is part n
+	Bucket cipher.BucketID `cbor:"6,keyasint,omitzero"`
 }
 
 // countRecord counts the records that share a body, two or more. An absent one means a single reference.

@@ -3,6 +3,8 @@ package object
 import (
 	"bytes"
 	"context"
+	"errors"
+	"slices"
 	"strings"
 
 	"coffer/cipher"
@@ -11,13 +13,14 @@ import (
 )
 
 const (
-	defaultRewrapPage = 1000 // objects read, and KEKs sent to a backend, at a time
-	rewrapsPerCommit  = 32   // records written by one transaction, well within its limits
-	maxRewrapErrors   = 1000 // that are reported one by one
+	defaultRewrapPage = kms.MaxBatch // objects read, and KEKs sent to a backend, at a time
+	rewrapsPerCommit  = 48           // records written by one transaction
+	maxRewrapErrors   = 1000         // that are reported one by one
 )
 
-// RewrapRequest asks for the KEKs of a bucket's objects to be wrapped by the newest versions of their keys. Objects whose
-// KEK is there already cost nothing and do not count against MaxObjects. Bytes, ETags, times and version ids stay.
+// RewrapRequest asks for the KEKs of a bucket's objects and uploads to be wrapped by the newest versions of their keys, or
+// by another key. Objects whose KEK is there already cost nothing and do not count against MaxObjects. Bytes, ETags,
+// times and version ids stay.
 type RewrapRequest struct {
 	Bucket     string
 	Prefix     string
@@ -26,14 +29,22 @@ type RewrapRequest struct {
 	MaxObjects int  // objects to rewrap at most; 0: all
 	DryRun     bool // count, change nothing
 	After      string
+
+	// To is a key that KEKs of SSE-KMS move to which another backend has wrapped; what their objects say of their key
+	// changes with them. KEKs of SSE-S3 that are not where new ones are made go there. The zero value moves nothing.
+	To kms.KeyRef
+	// From narrows the work to KEKs wrapped by one backend, one key, or both. With To, these move whichever backend
+	// it is.
+	From kms.KeyRef
 }
 
 // RewrapReport says what a rewrap found and did.
 type RewrapReport struct {
 	Matched   int           // objects that a key service protects
-	Outdated  int           // of those, objects whose KEK was not at its key's newest version
+	Outdated  int           // of those, objects whose KEK was not where it is to be
 	Rewrapped int           // objects whose KEK is there now
-	KEKs      int           // KEKs that were rewrapped
+	Uploads   int           // uploads in progress whose KEK is there now
+	KEKs      int           // KEKs that were rewrapped or moved
 	SharedKEK bool          // one of them serves several objects: the bucket's
 	Failed    int           // objects that could not be rewrapped
 	Errors    []RewrapError // of the first of them
@@ -46,73 +57,107 @@ type RewrapError struct {
 	Err error
 }
 
-// rewrapping is one call of Rewrap.
+// rewrapping is one call of Rewrap, or one run of a job. It belongs to one goroutine.
 type rewrapping struct {
 	store   *Store
 	req     *RewrapRequest
 	bucket  *bucketRecord
-	newest  map[kekOwner]uint32   // newest version of a key
+	job     *jobRun               // nil: nobody keeps the progress
+	home    kms.KeyRef            // of KEKs of SSE-S3; where To is set
+	newest  map[masterKey]uint32  // newest version of a key
 	shared  map[uint32]*sharedKEK // by generation
 	report  RewrapReport
+	saved   RewrapReport // of the job, as committed: what was found up to the cursor, and what was done
 	pending []rewrapCandidate
+	load    int // KEKs in pending
 }
 
-type kekOwner struct {
-	instance cipher.InstanceID
-	keyID    string
-}
-
-// sharedKEK is what became of a generation of the bucket's KEK.
-type sharedKEK struct {
-	outdated bool
-	err      error
-}
-
-// rewrapCandidate is a key slot of a record whose KEK is to be rewrapped.
-type rewrapCandidate struct {
-	key    string
-	object cipher.ObjectID
-	slot   int
-	sealed cipher.SealedKey
-	was    []byte // the slot as it was read
+// done is what one transaction rewrapped.
+type done struct {
+	objects, uploads, keks int
+	shared                 bool // the KEK was the bucket's
 }
 
 // Rewrap works through a bucket, page by page.
 func (s *Store) Rewrap(ctx context.Context, req RewrapRequest) (RewrapReport, error) {
+	w, err := s.newRewrapping(ctx, &req)
+	if err == nil {
+		err = w.run(ctx)
+	}
+	if w == nil {
+		return RewrapReport{}, s.wrap("rewrap", req.Bucket, "", err)
+	}
+	return w.report, s.wrap("rewrap", req.Bucket, "", err)
+}
+
+func (s *Store) newRewrapping(ctx context.Context, req *RewrapRequest) (*rewrapping, error) {
 	if req.PageSize < 0 || req.PageSize > defaultRewrapPage || req.MaxObjects < 0 {
-		return RewrapReport{}, s.wrap("rewrap", req.Bucket, "", errKindf(KindInvalidArgument, "page size or number of objects"))
+		return nil, errKindf(KindInvalidArgument, "page size or number of objects")
+	}
+	moves := req.To != (kms.KeyRef{})
+	if moves && (req.To.Instance.IsZero() || kms.CheckKeyID(req.To.KeyID) != nil) {
+		return nil, errKindf(KindInvalidArgument, "a target is a backend and a key")
 	}
 	req.PageSize = orDefault(req.PageSize, defaultRewrapPage)
 	b, err := s.bucket(ctx, req.Bucket)
 	if err != nil {
-		return RewrapReport{}, s.wrap("rewrap", req.Bucket, "", err)
+		return nil, err
 	}
-	w := &rewrapping{store: s, req: &req, bucket: b, newest: make(map[kekOwner]uint32), shared: make(map[uint32]*sharedKEK)}
-	err = w.run(ctx)
-	return w.report, s.wrap("rewrap", req.Bucket, "", err)
+	w := &rewrapping{store: s, req: req, bucket: b, newest: make(map[masterKey]uint32), shared: make(map[uint32]*sharedKEK)}
+	if moves {
+		w.home, err = s.opts.Keys.Resolve(ctx, cipher.ModeSSES3, "")
+	}
+	return w, err
 }
 
 func (w *rewrapping) run(ctx context.Context) error {
+	if err := w.objects(ctx); err != nil || w.report.Next != "" {
+		return err
+	}
+	if err := w.uploads(ctx); err != nil || w.req.Prefix != "" || w.req.Shallow {
+		return err
+	}
+	return w.generations(ctx)
+}
+
+// objects works through the names. KEKs gather over pages, so that backends get long batches.
+func (w *rewrapping) objects(ctx context.Context) error {
 	after := w.req.After
-	for {
-		names, records, more, err := w.page(ctx, after)
-		if err != nil {
+	for more, pages := true, 0; more; pages++ {
+		var names []string
+		var records []*record
+		var err error
+		if names, records, more, err = w.page(ctx, after); err != nil {
 			return err
 		}
 		for i, r := range records {
 			if w.full() {
 				w.report.Next = after
-				return w.flush(ctx)
+				return w.advance(ctx, after)
 			}
 			if err := w.consider(ctx, names[i], r); err != nil {
 				return err
 			}
 			after = names[i]
 		}
-		if err := w.flush(ctx); err != nil || !more {
-			return err
+		if !more || w.load >= w.req.PageSize || (pages+1)%rewrapPagesKept == 0 {
+			if err := w.advance(ctx, after); err != nil {
+				return err
+			}
 		}
 	}
+	return nil
+}
+
+// rewrapPagesKept is how many pages in which there is little to do come between two marks of a job's progress.
+const rewrapPagesKept = 16
+
+// advance carries out what is pending; a job goes on after the given key from now on.
+func (w *rewrapping) advance(ctx context.Context, after string) error {
+	if err := w.flush(ctx); err != nil || w.job == nil {
+		return err
+	}
+	return w.job.advance(ctx, w, after)
 }
 
 // full reports whether as many objects as asked for are being rewrapped.
@@ -129,7 +174,7 @@ func (w *rewrapping) page(ctx context.Context, after string) (names []string, re
 	}
 	err = w.store.scan(ctx, from, to, func(kv metastore.KV) error {
 		key := nameOf(kv.Key)
-		if w.req.Shallow && strings.Contains(key[len(w.req.Prefix):], "/") {
+		if w.isTooDeep(key) {
 			return nil
 		}
 		if len(names) == w.req.PageSize {
@@ -146,197 +191,96 @@ func (w *rewrapping) page(ctx context.Context, after string) (names []string, re
 	return names, records, more, err
 }
 
-// consider takes an object in whose KEK is outdated. The bucket's KEK is rewrapped at once, an object's own with the
-// others of the page.
-func (w *rewrapping) consider(ctx context.Context, key string, r *record) error {
-	if r.Encryption.Mode == cipher.ModeSSEC || len(r.Keys) == 0 {
-		return nil
-	}
-	w.report.Matched++
-	var found []rewrapCandidate
-	sharedOutdated := false
-	for slot, sealed := range r.Keys {
-		var s cipher.SealedKey
-		if err := s.UnmarshalBinary(sealed); err != nil {
-			return errKindf(KindCorrupt, "%q: %w", key, err)
-		}
-		if s.Generation != 0 {
-			shared := w.sharedKEK(ctx, s.Generation)
-			if shared.err != nil {
-				w.fail(key, shared.err)
-				return nil
-			}
-			sharedOutdated = sharedOutdated || shared.outdated
-			continue
-		}
-		outdated, err := w.outdated(ctx, &s)
-		if err != nil {
-			w.fail(key, err)
-			return nil
-		}
-		if outdated {
-			found = append(found, rewrapCandidate{key: key, object: r.Object, slot: slot, sealed: s, was: sealed})
-		}
-	}
-	if sharedOutdated || len(found) > 0 {
-		w.report.Outdated++
-	}
-	if sharedOutdated && len(found) == 0 && !w.req.DryRun {
-		w.report.Rewrapped++
-	}
-	if !w.req.DryRun {
-		w.pending = append(w.pending, found...)
-	}
-	return nil
+func (w *rewrapping) isTooDeep(key string) bool {
+	return w.req.Shallow && strings.Contains(key[len(w.req.Prefix):], "/")
 }
 
-func (w *rewrapping) fail(key string, err error) {
+// uploads rewraps the KEKs of uploads in progress.
+func (w *rewrapping) uploads(ctx context.Context) error {
+	var found []rewrapCandidate
+	from, to := metastore.PrefixRange(uploadKeyPrefix(w.bucket.ID, w.req.Prefix))
+	err := w.store.scan(ctx, from, to, func(kv metastore.KV) error {
+		key, id, err := parseUploadKey(kv.Key)
+		if err != nil {
+			return errKindf(KindCorrupt, "%w", err)
+		}
+		var u uploadRecord
+		if err := decode(kv.Value, &u); err != nil || w.isTooDeep(key) || u.Encryption.Mode == cipher.ModeSSEC {
+			return err
+		}
+		found = append(found, rewrapCandidate{
+			key: key, upload: id, object: u.Object, keys: [][]byte{u.Key}, mode: u.Encryption.mode(), keyID: u.Encryption.KeyID,
+		})
+		return nil
+	})
+	for _, c := range found {
+		if err == nil {
+			_, err = w.look(ctx, &c)
+		}
+	}
+	if err == nil {
+		err = w.flush(ctx)
+	}
+	return err
+}
+
+// generations rewraps the KEKs of the bucket that no object needed on the way.
+func (w *rewrapping) generations(ctx context.Context) error {
+	var found []uint32
+	err := w.store.scanPrefix(ctx, kekPrefix(w.bucket.ID), func(kv metastore.KV) error {
+		id, err := parseKEKKey(kv.Key)
+		found = append(found, id.generation)
+		return err
+	})
+	for _, generation := range found {
+		if err != nil {
+			return err
+		}
+		mode := cipher.ModeSSEKMS
+		if generation == w.bucket.Generation {
+			mode = cipher.ModeSSES3
+		}
+		if shared := w.sharedKEK(ctx, generation, mode); shared.err != nil {
+			err = w.fail("", shared.err)
+		}
+	}
+	return err
+}
+
+// fail counts an object that could not be rewrapped. Work that is kept on waits instead for a backend that is away.
+func (w *rewrapping) fail(key string, err error) error {
+	if w.job != nil && isAway(err) {
+		return err
+	}
 	w.report.Failed++
 	if len(w.report.Errors) < maxRewrapErrors {
 		w.report.Errors = append(w.report.Errors, RewrapError{Key: key, Err: w.store.wrap("rewrap", w.req.Bucket, key, err)})
 	}
-}
-
-// outdated reports whether a KEK of an object's own is not wrapped by its key's newest version.
-func (w *rewrapping) outdated(ctx context.Context, s *cipher.SealedKey) (bool, error) {
-	keyID, _, err := kms.ParseBlob(s.Wrapped)
-	if err != nil {
-		return false, errKindf(KindCorrupt, "wrapped kek: %w", err)
-	}
-	newest, err := w.newestVersion(ctx, kekOwner{s.Instance, keyID})
-	return s.KeyVersion < newest, err
-}
-
-func (w *rewrapping) newestVersion(ctx context.Context, owner kekOwner) (uint32, error) {
-	if version, ok := w.newest[owner]; ok {
-		return version, nil
-	}
-	version, err := w.store.opts.Keys.NewestVersion(ctx, owner.instance, owner.keyID)
-	if err == nil {
-		w.newest[owner] = version
-	}
-	return version, err
-}
-
-// sharedKEK rewraps a generation of the bucket's KEK, once, if it is outdated.
-func (w *rewrapping) sharedKEK(ctx context.Context, generation uint32) *sharedKEK {
-	if shared := w.shared[generation]; shared != nil {
-		return shared
-	}
-	shared := &sharedKEK{}
-	w.shared[generation] = shared
-	shared.outdated, shared.err = w.rewrapGeneration(ctx, kekID{w.bucket.ID, generation})
-	return shared
-}
-
-func (w *rewrapping) rewrapGeneration(ctx context.Context, id kekID) (bool, error) {
-	var was *kekRecord
-	err := w.store.opts.Meta.View(ctx, func(v *metastore.View) (err error) {
-		was, err = readKEK(v.Get, id)
-		return err
-	})
-	if err != nil {
-		return false, err
-	}
-	newest, err := w.newestVersion(ctx, kekOwner{was.Instance, was.KeyID})
-	if err != nil || was.Version >= newest {
-		return false, err
-	}
-	w.report.SharedKEK = true
-	if w.req.DryRun {
-		return true, nil
-	}
-	subject := withSubjects(ctx, Subject{Bucket: w.req.Bucket})
-	result := w.store.opts.Keys.Rewrap(subject, []kms.RewrapItem{{Wrapped: was.wrapped(), Context: was.Context}})[0]
-	if result.Err != nil {
-		return true, result.Err
-	}
-	w.report.KEKs++
-	return true, w.store.opts.Meta.Update(ctx, func(tx *metastore.Tx) error {
-		now, err := readKEK(tx.GetForUpdate, id)
-		if err != nil {
-			return err
-		}
-		if !bytes.Equal(now.Ciphertext, was.Ciphertext) {
-			return errKindf(KindOperationAborted, "the bucket's KEK is being rewrapped by another request")
-		}
-		now.setWrapped(result.Wrapped)
-		return tx.Put(kekKey(id.bucket, id.generation), encode(now))
-	})
-}
-
-// flush sends what is pending to the backends and commits the answers.
-func (w *rewrapping) flush(ctx context.Context) error {
-	pending := w.pending
-	w.pending = nil
-	if len(pending) == 0 {
-		return nil
-	}
-	items, subjects := make([]kms.RewrapItem, len(pending)), make([]Subject, len(pending))
-	for i := range pending {
-		subjects[i] = Subject{Bucket: w.req.Bucket, Key: pending[i].key}
-		s := &pending[i].sealed
-		keyID, ciphertext, err := kms.ParseBlob(s.Wrapped)
-		if err != nil {
-			return errKindf(KindCorrupt, "wrapped kek: %w", err)
-		}
-		items[i] = kms.RewrapItem{Context: s.Context, Wrapped: kms.Wrapped{
-			Instance: s.Instance, KeyID: keyID, Fingerprint: s.KeyFingerprint, Version: s.KeyVersion, Ciphertext: ciphertext,
-		}}
-	}
-	results := w.store.opts.Keys.Rewrap(withSubjects(ctx, subjects...), items)
-	var done []rewrapCandidate
-	for i, result := range results {
-		if result.Err != nil {
-			w.fail(pending[i].key, result.Err)
-			continue
-		}
-		s := &pending[i].sealed
-		s.Instance, s.KeyFingerprint, s.KeyVersion, s.Wrapped = result.Wrapped.Instance, result.Wrapped.Fingerprint, result.Wrapped.Version, result.Wrapped.Blob()
-		done = append(done, pending[i])
-	}
-	for len(done) > 0 {
-		if err := w.store.space.admitChange(ctx); err != nil {
-			return err
-		}
-		n := min(len(done), rewrapsPerCommit)
-		if err := w.commit(ctx, done[:n]); err != nil {
-			return err
-		}
-		done = done[n:]
-	}
 	return nil
 }
 
-// commit writes rewrapped key slots. An object that changed meanwhile was sealed anew or will be found again.
-func (w *rewrapping) commit(ctx context.Context, batch []rewrapCandidate) error {
-	written, objects := 0, map[string]bool{}
-	err := w.store.changeNames(ctx, w.req.Bucket, w.bucket.ID, func(names *nameWriter) error {
-		written = 0
-		clear(objects)
-		for i := range batch {
-			c := &batch[i]
-			r, err := names.current(c.key)
-			if err != nil {
-				return err
-			}
-			if r == nil || r.Object != c.object || c.slot >= len(r.Keys) || !bytes.Equal(r.Keys[c.slot], c.was) {
-				continue
-			}
-			if r.Keys[c.slot], err = c.sealed.MarshalBinary(); err != nil {
-				return err
-			}
-			if err := names.write(c.key, r); err != nil {
-				return err
-			}
-			written++
-			objects[c.key] = true
+// isAway reports whether a backend may do later what it cannot do now.
+func isAway(err error) bool {
+	return slices.ContainsFunc([]kms.Kind{kms.Unavailable, kms.Throttled, kms.NotConfigured}, func(k kms.Kind) bool { return errors.Is(err, k) })
+}
+
+// transact runs a transaction that rewraps, and counts what it did. A job keeps the counts in the same one.
+func (w *rewrapping) transact(ctx context.Context, fn func(*change) (done, error)) error {
+	var d done
+	err := w.store.update(ctx, func(tx *change) (err error) {
+		if d, err = fn(tx); err != nil || w.job == nil {
+			return err
 		}
-		return nil
+		return w.job.put(tx, w.saved.plus(d), nil)
 	})
 	if err == nil {
-		w.report.KEKs += written
-		w.report.Rewrapped += len(objects)
+		w.saved, w.report = w.saved.plus(d), w.report.plus(d)
 	}
 	return err
+}
+
+func (r RewrapReport) plus(d done) RewrapReport {
+	r.Rewrapped, r.Uploads, r.KEKs = r.Rewrapped+d.objects, r.Uploads+d.uploads, r.KEKs+d.keks
+	r.SharedKEK = r.SharedKEK || d.shared
+	return r
 }

@@ -89,6 +89,7 @@ type Store struct {
 	collector *collector
 	ledger    *ledger
 	watchers  watchers
+	jobs      *rewrapJobs
 
 	completions [completionLocks]sync.Mutex
 }
@@ -111,6 +112,7 @@ func Open(ctx context.Context, opts Options) (*Store, error) {
 	}
 	s.collector = newCollector(s)
 	s.ledger = newLedger(&opts, run)
+	s.jobs = newRewrapJobs(s)
 	s.keys.buckets.update = s.update
 	if err := s.checkFormat(ctx); err != nil {
 		return nil, s.wrap("open", "", "", err)
@@ -121,12 +123,18 @@ func Open(ctx context.Context, opts Options) (*Store, error) {
 	if err := s.ledger.open(ctx); err != nil {
 		return nil, s.wrap("open the census", "", "", err)
 	}
+	if err := s.jobs.open(ctx); err != nil {
+		s.jobs.close()
+		s.ledger.close()
+		return nil, s.wrap("open background rewraps", "", "", err)
+	}
 	s.collector.start()
 	return s, nil
 }
 
 // Close stops what runs in the background and waits for it. Readers must be closed before.
 func (s *Store) Close() error {
+	s.jobs.close()
 	s.collector.stop()
 	s.ledger.close()
 	return nil

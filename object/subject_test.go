@@ -126,6 +126,7 @@ func TestSubjects(t *testing.T) {
 			return err
 		}, []use{
 			{"rewrap", []object.Subject{opens("one", "")}}, {"rewrap", []object.Subject{opens("one", "")}}, {"rewrap", []object.Subject{opens("one", "own")}},
+			{"rewrap", []object.Subject{opens("one", "parts")}},
 		}},
 	} {
 		w.uses = nil

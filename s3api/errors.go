@@ -69,7 +69,7 @@ func codeOf(k object.Kind) (s3err.Code, bool) {
 		return s3err.KMSNotFound, true
 	case object.KindKeyDisabled:
 		return s3err.KMSDisabled, true
-	case object.KindNoKeyService, object.KindNotImplemented:
+	case object.KindNoKeyService, object.KindNotImplemented, object.KindNoSuchJob:
 		return s3err.NotImplemented, true
 	case object.KindCustomerKeyMissing:
 		return s3err.InvalidRequest, true

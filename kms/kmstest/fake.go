@@ -62,6 +62,7 @@ type fakeKey struct {
 	maxAge      time.Duration
 	spec        kms.KeySpec
 	versions    []fakeVersion // number is the index plus one
+	least       uint32        // versions below it do not decrypt any more
 }
 
 type fakeVersion struct {
@@ -121,6 +122,14 @@ func (f *Fake) SetState(keyID string, state kms.State) {
 	f.mu.Lock()
 	defer f.mu.Unlock()
 	f.keys[keyID].state = state
+}
+
+// SetLeastVersion keeps the versions of a key below one from decrypting, as Vault's
+// min_decryption_version does.
+func (f *Fake) SetLeastVersion(keyID string, version uint32) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	f.keys[keyID].least = version
 }
 
 // Destroy removes a key with all of its versions.

@@ -151,6 +151,9 @@ func (f *Fake) unwrap(k *fakeKey, w kms.Wrapped, keyContext []byte) ([]byte, uin
 	if number < 1 || uint64(number) > uint64(len(k.versions)) || w.Version != 0 && w.Version != number {
 		return nil, 0, fmt.Errorf("%w: version %d in the wrapped KEK", kms.Crypto, number)
 	}
+	if number < k.least {
+		return nil, 0, fmt.Errorf("%w: version %d, at least %d", kms.Disabled, number, k.least)
+	}
 	master := k.versions[number-1].master
 	if found := master.Fingerprint(); !w.Fingerprint.IsZero() && w.Fingerprint != found {
 		return nil, 0, fmt.Errorf("%w: fingerprint %v, wrapped under %v", kms.Crypto, found, w.Fingerprint)
