@@ -250,6 +250,7 @@ func brokenRequest(err error) error {
 
 // logRequest writes the one line of a request. Keys are names that are sealed at rest, so they are not in it.
 func (s *Server) logRequest(c *call) {
+	s.observe(c)
 	level := slog.LevelInfo
 	attrs := []slog.Attr{
 		slog.String("request_id", c.id), slog.String("remote", c.remote), slog.String("method", c.method),

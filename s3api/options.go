@@ -26,9 +26,10 @@ type Options struct {
 	Owner      Owner    // owner of every bucket and object
 	ServerName string   // Server header; default Coffer
 
-	Ready  func() error     // nil error: ready to serve; nil: always
-	Logger *slog.Logger     // nil: no log
-	Now    func() time.Time // nil: time.Now
+	Ready   func() error     // nil error: ready to serve; nil: always
+	Logger  *slog.Logger     // nil: no log
+	Observe func(Served)     // is told of every request when it was answered, from many goroutines; nil: nobody
+	Now     func() time.Time // nil: time.Now
 
 	TLSCertFile, TLSKeyFile string // PEM files; both or none
 
@@ -120,6 +121,9 @@ func (o *Options) setDefaults() {
 	setDefault(&o.MaxUnprovenBody, object.MaxPutSize)
 	if o.Ready == nil {
 		o.Ready = func() error { return nil }
+	}
+	if o.Observe == nil {
+		o.Observe = func(Served) {}
 	}
 	if o.Logger == nil {
 		o.Logger = slog.New(slog.DiscardHandler)

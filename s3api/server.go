@@ -162,6 +162,19 @@ func (s *Server) dropListener(ln net.Listener) {
 	_ = ln.Close() // closed already when Shutdown did it
 }
 
+// Load is what a server is doing.
+type Load struct {
+	Requests    int // being served
+	Connections int // open
+}
+
+// Load tells what the server is doing.
+func (s *Server) Load() Load {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return Load{Requests: len(s.slots), Connections: len(s.conns)}
+}
+
 // serveConn serves one connection on a goroutine of its own.
 func (s *Server) serveConn(raw net.Conn) {
 	c := &conn{Conn: raw, raw: raw, stall: s.opts.StallTimeout, accepted: time.Now()}

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"net"
 	"sync/atomic"
 
 	"coffer/chunk"
@@ -12,6 +13,7 @@ import (
 	"coffer/cipher"
 	"coffer/internal/config"
 	"coffer/internal/home"
+	"coffer/internal/metrics"
 	"coffer/kms"
 	"coffer/kms/audit"
 	"coffer/kms/local"
@@ -31,6 +33,9 @@ type house struct {
 	server *s3api.Server
 	log    *slog.Logger
 
+	metrics *metrics.Metrics // nil: nobody can ask for them
+	numbers net.Listener     // of metrics
+
 	closers []closer
 }
 
@@ -48,6 +53,9 @@ func build(ctx context.Context, cfg *config.Config, log *slog.Logger) (_ *house,
 			err = errors.Join(err, h.close())
 		}
 	}()
+	if err := h.listenMetrics(ctx, cfg.Metrics); err != nil {
+		return nil, err
+	}
 	if h.home, err = home.Open(cfg.Home); err != nil {
 		return nil, err
 	}
@@ -64,7 +72,7 @@ func build(ctx context.Context, cfg *config.Config, log *slog.Logger) (_ *house,
 		return nil, err
 	}
 	h.opened("chunks", chunks.Close)
-	meta, reserve, err := h.openMeta(ctx, cfg.Metastore)
+	meta, driver, err := h.openMeta(ctx, cfg.Metastore)
 	if err != nil {
 		return nil, err
 	}
@@ -72,7 +80,7 @@ func build(ctx context.Context, cfg *config.Config, log *slog.Logger) (_ *house,
 	if err != nil {
 		return nil, err
 	}
-	store, err := h.openStore(ctx, keys, chunks, meta, reserve)
+	store, err := h.openStore(ctx, keys, chunks, meta, driver.Reserve)
 	if err != nil {
 		return nil, err
 	}
@@ -81,8 +89,15 @@ func build(ctx context.Context, cfg *config.Config, log *slog.Logger) (_ *house,
 	if err != nil {
 		return nil, err
 	}
-	h.server, err = s3api.New(serverOptions(cfg.Server, store, administration, h.home.Root, h.readyToRecord(readiness(cfg.KMS, keys)), log))
-	return h, err
+	options := serverOptions(cfg.Server, store, administration, h.home.Root, h.readyToRecord(readiness(cfg.KMS, keys)), log)
+	if h.metrics != nil {
+		options.Observe = h.metrics.Served
+	}
+	if h.server, err = s3api.New(options); err != nil {
+		return nil, err
+	}
+	h.openMetrics(cfg.Metrics, keys, chunks, driver)
+	return h, nil
 }
 
 func (h *house) opened(name string, close func() error) {
@@ -123,9 +138,8 @@ func (h *house) openKeyring(ctx context.Context) (*local.Keyring, error) {
 	return keyring, nil
 }
 
-// openMeta opens the metastore. The function tells how much of the disk it
-// must find free.
-func (h *house) openMeta(ctx context.Context, cfg config.Metastore) (*metastore.DB, func() uint64, error) {
+// openMeta opens the metastore and its driver.
+func (h *house) openMeta(ctx context.Context, cfg config.Metastore) (*metastore.DB, *badgerdb.DB, error) {
 	key := h.home.Key.Derive(cipher.LabelBadger)
 	defer key.Wipe()
 	driver, err := badgerdb.Open(ctx, badgerdb.Options{
@@ -140,14 +154,18 @@ func (h *house) openMeta(ctx context.Context, cfg config.Metastore) (*metastore.
 	h.opened("metastore", driver.Close)
 	values := h.home.Key.Derive(cipher.LabelValues)
 	defer values.Wipe()
-	return metastore.New(driver, cipher.NewBox(values)), driver.Reserve, nil
+	return metastore.New(driver, cipher.NewBox(values)), driver, nil
 }
 
 func (h *house) openStore(ctx context.Context, keys object.KeyService, chunks chunk.Store, meta *metastore.DB, reserve func() uint64) (*object.Store, error) {
-	store, err := object.Open(ctx, object.Options{
+	options := object.Options{
 		Meta: meta, Chunks: chunks, Keys: keys, StoreID: h.home.StoreID,
 		Logger: h.log, MetaReserve: reserve,
-	})
+	}
+	if h.metrics != nil {
+		options.Observe = h.metrics.Work
+	}
+	store, err := object.Open(ctx, options)
 	if err != nil {
 		return nil, err
 	}

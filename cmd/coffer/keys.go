@@ -24,14 +24,18 @@ var errNotOpen = errors.New("the store is not open yet")
 func (h *house) openKeys(ctx context.Context, cfg config.KMS, keyring *local.Keyring, meta *metastore.DB) (*manager.Manager, error) {
 	sealing := h.home.Key.Derive(cipher.LabelConfig)
 	defer sealing.Wipe()
-	keys, err := manager.New(ctx, manager.Options{
+	options := manager.Options{
 		Builtin: keyring, BuiltinKeyID: object.DefaultKeyID, Factories: h.factories(meta),
 		Store: manager.File{FS: h.home.Config}, Box: cipher.NewBox(sealing),
 		References: h.references, KeyReferences: h.keyReferences, Logger: h.log,
 		Given: givenBackend(cfg), NoStandIn: cfg.NoStandIn, SSES3OnKMS: cfg.ForSSES3,
 		KeyMaxAge: cfg.KeyMaxAge, RotateDue: cfg.RotateDue, ProbeInterval: cfg.ProbeInterval,
 		Record: recordUse(h.audit),
-	})
+	}
+	if h.metrics != nil {
+		options.Watcher = h.metrics
+	}
+	keys, err := manager.New(ctx, options)
 	if err != nil {
 		return nil, err
 	}
@@ -51,6 +55,9 @@ func (h *house) factories(meta *metastore.DB) map[string]manager.Factory {
 		manager.TypeVault: func(_ context.Context, c manager.Config, instance cipher.InstanceID) (manager.Service, error) {
 			o := vaultOptions(c, instance, h.log)
 			o.State = keystate.New(meta, instance)
+			if h.metrics != nil {
+				o.OnAuth = h.metrics.Auth
+			}
 			return vault.Open(o)
 		},
 		manager.TypeStatic: func(_ context.Context, c manager.Config, _ cipher.InstanceID) (manager.Service, error) {

@@ -1,6 +1,7 @@
 package main
 
 import (
+	"context"
 	"crypto/ecdsa"
 	"crypto/elliptic"
 	"crypto/rand"
@@ -23,6 +24,7 @@ import (
 
 	"github.com/rogpeppe/go-internal/testscript"
 
+	"coffer/internal/metrics/metricstest"
 	"coffer/kms/vault/vaulttest"
 )
 
@@ -77,6 +79,7 @@ func scripts(dir string, setup func(*testscript.Env) error) testscript.Params {
 			env.Setenv("ADDR", addr)
 			env.Setenv("OTHER", other)
 			env.Setenv("COFFER_LISTEN", addr)
+			env.Setenv("COFFER_METRICS_LISTEN", "off")
 			env.Setenv("HOME", filepath.Join(env.WorkDir, "home"))
 			env.Setenv("ETC", filepath.Join(env.WorkDir, "home", ".config", "coffer"))
 			env.Setenv("VAR", filepath.Join(env.WorkDir, "home", ".local", "share", "coffer"))
@@ -95,6 +98,8 @@ func scripts(dir string, setup func(*testscript.Env) error) testscript.Params {
 			"hides":       cmdHides,
 			"certificate": cmdCertificate,
 			"overwrite":   cmdOverwrite,
+			"metric":      cmdMetric,
+			"hold":        cmdHold,
 		},
 	}
 }
@@ -258,4 +263,30 @@ func cmdCertificate(ts *testscript.TestScript, neg bool, args []string) {
 // overwrite FILE WORDS…: give a file new content.
 func cmdOverwrite(ts *testscript.TestScript, neg bool, args []string) {
 	ts.Check(os.WriteFile(ts.MkAbs(args[0]), []byte(strings.Join(args[1:], " ")+"\n"), 0o600))
+}
+
+// metric NAME AT-LEAST [LABEL=VALUE…]: wait until a number of the server whose
+// metrics are at OTHER is there.
+func cmdMetric(ts *testscript.TestScript, neg bool, args []string) {
+	want, err := strconv.ParseFloat(args[1], 64)
+	ts.Check(err)
+	var labels []string
+	for _, arg := range args[2:] {
+		name, value, _ := strings.Cut(arg, "=")
+		labels = append(labels, name, value)
+	}
+	poll(ts, func() error {
+		all, err := metricstest.Get(context.Background(), "http://"+ts.Getenv("OTHER")+"/metrics")
+		if err == nil && all.Sum(args[0], labels...) < want {
+			err = fmt.Errorf("%s%v is %v, want %v", args[0], labels, all.Sum(args[0], labels...), want)
+		}
+		return err
+	})
+}
+
+// hold ADDRESS: take an address to the end of the script, unless somebody has it.
+func cmdHold(ts *testscript.TestScript, neg bool, args []string) {
+	if listener, err := net.Listen("tcp", args[0]); err == nil {
+		ts.Defer(func() { _ = listener.Close() })
+	}
 }

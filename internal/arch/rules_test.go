@@ -10,6 +10,8 @@ internal/config          internal/home internal/secret internal/disk object s3ap
                          kms kms/audit kms/local kms/storekey kms/vault kms/static chunk/localdisk metastore/badgerdb
 internal/home            internal/secret internal/disk chunk/localdisk metastore/badgerdb kms/local kms/storekey cipher
 internal/secret
+internal/metrics         s3api s3api/s3err object chunk kms kms/manager kms/vault cipher
+internal/metrics/metricstest
 internal/keystate        metastore kms kms/vault cipher
 internal/adminclient     internal/secret
 internal/arch
@@ -70,6 +72,7 @@ crypto/aes                   cipher
 crypto/cipher                cipher
 github.com/dgraph-io/badger  metastore/badgerdb
 github.com/valyala/fasthttp  s3api s3api/admin bench
+github.com/prometheus        internal/metrics internal/metrics/metricstest
 github.com/hashicorp/vault   kms/vault kms/vault/vaulttest
 github.com/hanwen/go-fuse    fs
 `

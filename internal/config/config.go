@@ -25,6 +25,7 @@ type Config struct {
 	KMS       KMS
 	Client    Client
 	Audit     Audit
+	Metrics   Metrics
 
 	// Settings tells what is in force and where it came from, in the order of
 	// the documentation.
@@ -50,9 +51,20 @@ type Client struct {
 	CACert   string // path; "" for none besides those of the system
 }
 
+// Metrics says where the numbers of the process are served.
+type Metrics struct {
+	Listen string // HOST:PORT; "": nowhere
+	Given  bool   // said by somebody, not the default: an address that is taken is a failure
+}
+
+// Local reports whether only this machine can reach the metrics.
+func (m Metrics) Local() bool { return isLocal(m.Listen) }
+
 // Local reports whether only this machine can reach the server.
-func (s Server) Local() bool {
-	host, _, err := net.SplitHostPort(s.Listen)
+func (s Server) Local() bool { return isLocal(s.Listen) }
+
+func isLocal(address string) bool {
+	host, _, err := net.SplitHostPort(address)
 	if err != nil {
 		return false
 	}

@@ -49,6 +49,7 @@ type ServerFlags struct {
 	RootFlags
 	MemoryLimit     string `placeholder:"SIZE" group:"server" help:"Memory that the process tries to stay under, or off (default: ${memory_limit}, or what $$GOMEMLIMIT says)."`
 	MetastoreMemory string `placeholder:"SIZE" group:"server" help:"Memory for the tables and caches of the metastore, part of the former (default: ${metastore_memory})."`
+	MetricsListen   string `placeholder:"HOST:PORT" group:"server" help:"Address to serve /metrics for Prometheus on, without TLS and password, or off (default: ${metrics_listen})."`
 	LogLevel        string `placeholder:"LEVEL" group:"server" help:"debug, info, warn or error (default: ${log_level})."`
 	LogFormat       string `placeholder:"FORMAT" group:"server" help:"text, json, or auto: text on a terminal (default: ${log_format})."`
 }

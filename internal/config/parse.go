@@ -51,6 +51,14 @@ func parseAddress(s string) (string, error) {
 	return s, nil
 }
 
+// parseAddressOrOff takes an address, or off, which is "".
+func parseAddressOrOff(s string) (string, error) {
+	if s == "off" {
+		return "", nil
+	}
+	return parseAddress(s)
+}
+
 func parseRegion(s string) (string, error) {
 	if s == "" || len(s) > 64 || !only(s, "-", lower, digit) {
 		return "", fmt.Errorf("%q is not a region: 1 to 64 lower-case letters, digits and hyphens", s)

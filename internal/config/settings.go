@@ -93,6 +93,10 @@ func serverSettings() []setting {
 		{name: "metastore-memory", fallback: []string{"128MiB"}, set: func(c *draft, g given) error {
 			return keep(&c.Metastore.MemoryMiB, g, parseMiB)
 		}},
+		{name: "metrics-listen", fallback: []string{"127.0.0.1:9180"}, set: func(c *draft, g given) error {
+			c.Metrics.Given = g.origin.Source != FromDefault
+			return keep(&c.Metrics.Listen, g, parseAddressOrOff)
+		}},
 		{name: "log-level", fallback: []string{"info"}, set: func(c *draft, g given) error {
 			return keep(&c.Log.Level, g, parseLevel)
 		}},

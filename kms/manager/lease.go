@@ -80,8 +80,10 @@ type CacheStats struct {
 	Entries   int           `json:"entry_count"`
 	Hits      uint64        `json:"hit_count"`
 	Misses    uint64        `json:"miss_count"`
-	Joined    uint64        `json:"joined_count"` // misses that waited for the call of another
-	Evictions uint64        `json:"eviction_count"`
+	Joined    uint64        `json:"joined_count"`   // misses that waited for the call of another
+	Evictions uint64        `json:"eviction_count"` // to make room
+	Expired   uint64        `json:"expired_count"`
+	Cleared   uint64        `json:"cleared_count"` // when something was changed, or on demand
 }
 
 func newLeases() *leases {
@@ -115,6 +117,7 @@ func (l *leases) clear(which func(owner) bool) {
 	for _, e := range l.byKey {
 		if which(e.owner) {
 			l.drop(e)
+			l.stats.Cleared++
 		}
 	}
 	for key, f := range l.flights {
@@ -263,6 +266,7 @@ func (l *leases) expire() {
 			break
 		}
 		l.drop(e)
+		l.stats.Expired++
 	}
 	l.schedule()
 }

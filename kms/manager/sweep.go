@@ -15,6 +15,7 @@ const DefaultSweepInterval = time.Hour
 type Swept struct {
 	Instance  cipher.InstanceID
 	KeyID     string
+	Deletion  bool   // its deletion was due, else its rotation
 	Destroyed bool   // its waiting time had passed, and nothing needed it
 	Rotated   bool   // its newest version was older than its maximum age
 	Counts    Counts // of what still needs a key that is due for deletion, which stays therefore
@@ -71,6 +72,7 @@ func (m *Manager) sweepKey(ctx context.Context, s Service, k kms.KeyInfo) (Swept
 	now := time.Now()
 	switch {
 	case m.o.KeyReferences != nil && k.DeletionDue(now):
+		swept.Deletion = true
 		swept.Counts, swept.Err = m.o.KeyReferences(ctx, kms.KeyRef{Instance: s.Instance(), KeyID: k.ID})
 		if swept.Err == nil && swept.Counts == (Counts{}) {
 			swept.Err = kms.DestroyKey(ctx, s, k.ID)

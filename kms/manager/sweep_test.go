@@ -98,9 +98,9 @@ func TestSweep(t *testing.T) {
 		in := m.Status().Instance
 		want := []manager.Swept{
 			{Instance: in, KeyID: "old", Rotated: true},
-			{Instance: in, KeyID: "free", Destroyed: true},
-			{Instance: in, KeyID: "needed", Counts: manager.Counts{KEKs: 1, Objects: 2}},
-			{Instance: in, KeyID: "uncounted", Err: errUncounted},
+			{Instance: in, KeyID: "free", Deletion: true, Destroyed: true},
+			{Instance: in, KeyID: "needed", Deletion: true, Counts: manager.Counts{KEKs: 1, Objects: 2}},
+			{Instance: in, KeyID: "uncounted", Deletion: true, Err: errUncounted},
 		}
 		if diff := cmp.Diff(want, append(<-sweeps, <-sweeps...), cmpopts.EquateErrors()); diff != "" {
 			t.Errorf("swept (-want +got):\n%s", diff)

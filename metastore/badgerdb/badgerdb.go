@@ -145,7 +145,9 @@ func (db *DB) Close() error {
 
 // Stats returns the counters.
 func (db *DB) Stats() Stats {
+	tables, log := db.badger.Size()
 	return Stats{
+		TableBytes: tables, LogBytes: log,
 		Flushes:      db.committer.flushes.Load(),
 		Transactions: db.committer.transactions.Load(),
 		Conflicts:    db.committer.conflicts.Load(),

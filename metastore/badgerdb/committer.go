@@ -19,6 +19,8 @@ type Stats struct {
 	Flushes      uint64 // merges made durable
 	Transactions uint64 // batches applied
 	Conflicts    uint64 // batches refused with ErrConflict
+	TableBytes   int64  // of files, as of some minutes ago at most
+	LogBytes     int64
 }
 
 // committer turns requests into durable merges. All fields but the counters

@@ -95,7 +95,8 @@ func start(ctx context.Context, o Options) (*Daemon, error) {
 	}
 	// The process ends by Stop, in order, and not with the context of the start.
 	d.command = exec.CommandContext(context.WithoutCancel(ctx), o.Binary, d.Args...)
-	d.command.Env = append(append(os.Environ(), o.Environ...), "COFFER_ROOT_USER="+d.AccessKey, "COFFER_ROOT_PASSWORD="+d.SecretKey)
+	d.command.Env = append(append(os.Environ(), "COFFER_METRICS_LISTEN=127.0.0.1:0"), o.Environ...)
+	d.command.Env = append(d.command.Env, "COFFER_ROOT_USER="+d.AccessKey, "COFFER_ROOT_PASSWORD="+d.SecretKey)
 	d.command.Stdout, d.command.Stderr = o.Log, o.Log
 	// An interrupt at the terminal is for the caller, who stops the server then.
 	d.command.SysProcAttr = &syscall.SysProcAttr{Setpgid: true}
