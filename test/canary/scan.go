@@ -4,9 +4,12 @@ import (
 	"bytes"
 	"encoding/base64"
 	"encoding/hex"
+	"fmt"
 	"io/fs"
+	"net/url"
 	"os"
 	"path/filepath"
+	"strconv"
 	"strings"
 	"unicode/utf16"
 )
@@ -20,7 +23,8 @@ type Finding struct {
 }
 
 // Scan searches the contents and the names of all files below root for the needles: as they are, as hex in either case,
-// as base64 wherever in its groups they begin, and as UTF-16 of either byte order. Needles are ASCII, 12 bytes or more.
+// as base64 wherever in its groups they begin, both escaped for a URL, as lists of decimal numbers, and as UTF-16 of either
+// byte order. Needles are of 12 bytes or more.
 func Scan(root string, needles []string) ([]Finding, error) {
 	var found []Finding
 	err := filepath.WalkDir(root, func(path string, entry fs.DirEntry, err error) error {
@@ -56,12 +60,17 @@ func forms(needle string) map[string][]byte {
 	out := map[string][]byte{
 		"plain": []byte(needle), "hex": []byte(lower), "HEX": []byte(strings.ToUpper(lower)),
 		"UTF-16LE": wide(needle, 0), "UTF-16BE": wide(needle, 1),
+		"escaped": []byte(url.QueryEscape(needle)), "path, escaped": []byte(url.PathEscape(needle)),
+		"numbers":       []byte(strings.Trim(fmt.Sprint([]byte(needle)), "[]")), // as fmt prints bytes
+		"JSON, numbers": []byte(strings.ReplaceAll(strings.Trim(fmt.Sprint([]byte(needle)), "[]"), " ", ",")),
+		"Go, quoted":    []byte(strings.Trim(strconv.Quote(needle), `"`)),
 	}
 	for shift, name := range []string{"base64", "base64, second byte", "base64, third byte"} {
 		// The characters at both ends depend on what is beside the needle.
 		coded := base64.RawStdEncoding.EncodeToString(append(make([]byte, shift), needle...))
 		from, to := (shift*8+5)/6, (shift+len(needle))*8/6
 		out[name] = []byte(coded[from:to])
+		out[name+", escaped"] = []byte(url.QueryEscape(coded[from:to]))
 		out[name+", URL form"] = []byte(strings.NewReplacer("+", "-", "/", "_").Replace(coded[from:to]))
 	}
 	return out

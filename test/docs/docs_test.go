@@ -19,22 +19,24 @@ import (
 	"coffer/test/e2e/daemon"
 )
 
-// binDir holds the binary under test.
+// binDir holds the binary under test, once build was called.
 var binDir string
+
+// build builds it once, within a test: see daemon.Build.
+var build = sync.OnceValue(func() error {
+	_, err := daemon.Build(context.Background(), binDir)
+	return err
+})
 
 func TestMain(m *testing.M) { os.Exit(run(m)) }
 
 func run(m *testing.M) int {
-	dir, err := os.MkdirTemp("", "coffer-docs-")
-	if err == nil {
-		defer func() { _ = os.RemoveAll(dir) }()
-		binDir = dir
-		_, err = daemon.Build(context.Background(), dir)
-	}
-	if err != nil {
+	var err error
+	if binDir, err = os.MkdirTemp("", "coffer-docs-"); err != nil {
 		fmt.Fprintln(os.Stderr, err)
 		return 1
 	}
+	defer func() { _ = os.RemoveAll(binDir) }()
 	return m.Run()
 }
 
@@ -107,6 +109,9 @@ type world struct {
 // prepare starts what a page needs.
 func prepare(t *testing.T, p page) *world {
 	t.Helper()
+	if err := build(); err != nil {
+		t.Fatal(err)
+	}
 	dir, err := filepath.EvalSymlinks(t.TempDir())
 	if err != nil {
 		t.Fatal(err)

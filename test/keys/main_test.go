@@ -14,21 +14,20 @@ import (
 )
 
 var (
-	// binary is the server under test.
-	binary string
 	// vault is the server of all tests that do not seal or stop theirs.
 	vault *vaulttest.Server
+	// binDir holds the server under test, once build was called.
+	binDir string
+	// build builds it once, within a test: see daemon.Build.
+	build = sync.OnceValues(func() (binary string, err error) { return daemon.Build(context.Background(), binDir) })
 )
 
 func TestMain(m *testing.M) { os.Exit(run(m)) }
 
 func run(m *testing.M) int {
-	dir, err := os.MkdirTemp("", "coffer-keys-")
-	if err == nil {
-		defer func() { _ = os.RemoveAll(dir) }()
-		binary, err = daemon.Build(context.Background(), dir)
-	}
-	if err == nil {
+	var err error
+	if binDir, err = os.MkdirTemp("", "coffer-keys-"); err == nil {
+		defer func() { _ = os.RemoveAll(binDir) }()
 		vault, err = vaulttest.Launch(context.Background(), vaulttest.Options{})
 	}
 	if err != nil {

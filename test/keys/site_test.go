@@ -33,6 +33,10 @@ type site struct {
 // newSite starts a server that ends with the test.
 func newSite(t *testing.T, environ []string, args ...string) *site {
 	t.Helper()
+	binary, err := build()
+	if err != nil {
+		t.Fatal(err)
+	}
 	transport := &http.Transport{MaxIdleConnsPerHost: 1100}
 	s := &site{t: t, dir: t.TempDir(), log: &lockedBuffer{}, client: &http.Client{Transport: transport, Timeout: time.Minute}}
 	s.start = daemon.Options{

@@ -6,11 +6,13 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"io/fs"
 	"net"
 	"net/http"
 	"os"
 	"os/exec"
 	"path/filepath"
+	"strings"
 	"syscall"
 	"time"
 )
@@ -31,14 +33,46 @@ type Options struct {
 }
 
 // Build builds the binary into dir, out of the module that the working directory is
-// in.
+// in. It looks at every source itself: called by a test, and not by TestMain, it lets
+// the go command see that an earlier result of the test does not count any more.
 func Build(ctx context.Context, dir string) (binary string, err error) {
+	if err := lookAtSources(); err != nil {
+		return "", err
+	}
 	binary = filepath.Join(dir, "coffer")
 	out, err := exec.CommandContext(ctx, "go", "build", "-o", binary, "coffer/cmd/coffer").CombinedOutput()
 	if err != nil {
 		return "", fmt.Errorf("building coffer: %w\n%s", err, out)
 	}
 	return binary, nil
+}
+
+func lookAtSources() error {
+	root, err := os.Getwd()
+	if err != nil {
+		return err
+	}
+	for {
+		if _, err := os.Stat(filepath.Join(root, "go.mod")); err == nil {
+			break
+		}
+		if root == filepath.Dir(root) {
+			return errors.New("no go.mod above the working directory")
+		}
+		root = filepath.Dir(root)
+	}
+	return filepath.WalkDir(root, func(path string, d fs.DirEntry, err error) error {
+		switch ext := filepath.Ext(path); {
+		case err != nil:
+			return err
+		case d.IsDir() && path != root && strings.HasPrefix(d.Name(), "."):
+			return fs.SkipDir
+		case d.IsDir() || ext != ".go" && ext != ".mod" && ext != ".sum" || strings.HasSuffix(path, "_test.go"):
+			return nil
+		}
+		_, err = os.Stat(path)
+		return err
+	})
 }
 
 // Daemon is a running server.
