@@ -207,6 +207,7 @@ func (c Circuit) String() string {
 type Report struct {
 	Circuit           Circuit
 	InFlight          int       // calls under way
+	Version           string    // of the server behind the backend; "" where there is none, or it is not known
 	CredentialExpires time.Time // zero: never, or not known
 	NoCredential      bool      // there is none now, so every call fails
 	KeyState          string    // where states and tags are kept that the backend has no place for; "" in the backend itself

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"net/http"
+	"sync/atomic"
 	"time"
 
 	"coffer/cipher"
@@ -34,6 +35,7 @@ type Backend struct {
 	creating  chan struct{} // holds one while a key is being made
 	states    *states
 	unbound   *names
+	version   *atomic.Pointer[string] // of Vault, as it told last
 }
 
 // Open returns a backend, and logs in behind the scenes: it succeeds while Vault
@@ -65,6 +67,7 @@ func open(o Options) (*Backend, error) {
 		options: o, connector: c, session: startSession(o, c), slots: make(chan struct{}, o.InFlight),
 		breaker:  &breaker{failures: o.BreakerFailures, pause: o.BreakerPause, now: time.Now},
 		creating: make(chan struct{}, 1), unbound: &names{known: map[string]bool{}},
+		version: new(atomic.Pointer[string]),
 	}
 	b.states = newStates(b)
 	return b, nil
@@ -120,6 +123,9 @@ func (b *Backend) sealed(ctx context.Context) error {
 	ctx, cancel := context.WithTimeout(ctx, b.options.AdminTimeout)
 	defer cancel()
 	state, err := client.WithNamespace("").Sys().HealthWithContext(ctx) // it is known at the root alone
+	if err == nil {
+		b.version.Store(&state.Version)
+	}
 	switch {
 	case err != nil:
 		return newCallError(c, nil, err)

@@ -16,6 +16,9 @@ func (b *Backend) Report() kms.Report {
 	r := kms.Report{
 		Circuit: b.breaker.state(), InFlight: len(b.slots), CredentialExpires: expires, NoCredential: missing, KeyState: b.states.where(),
 	}
+	if version := b.version.Load(); version != nil {
+		r.Version = *version
+	}
 	note := func(is bool, format string, args ...any) {
 		if is {
 			r.Notes = append(r.Notes, fmt.Sprintf(format, args...))

@@ -2,6 +2,7 @@ package vault_test
 
 import (
 	"errors"
+	"strings"
 	"testing"
 	"time"
 
@@ -46,6 +47,9 @@ func TestSeal(t *testing.T) {
 	}
 	if err := works(); err != nil {
 		t.Fatal(err)
+	}
+	if version := b.Report().Version; !strings.HasPrefix(version, "1.") {
+		t.Errorf("Vault has version %q", version)
 	}
 	s.Seal(t)
 	sealed()

@@ -80,7 +80,7 @@ func TestStatusHasEveryField(t *testing.T) {
 		t.Helper()
 		d := w.want(200, "GET kms/status", "")
 		wantFields(t, d, all...)
-		wantFields(t, d.sub("details"), "engine_type", "mount_path", "namespace")
+		wantFields(t, d.sub("details"), "engine_type", "mount_path", "namespace", "endpoint", "version")
 		wantFields(t, d.sub("config_summary"), "backend_type", "default_key_id", "timeout_seconds", "retry_attempts", "enable_cache", "max_cached_keys",
 			"cache_ttl_seconds", "cache_summary", "backend_summary")
 		wantFields(t, w.want(200, "GET kms/service-status", ""), "status", "backend_type", "healthy", "config_summary")

@@ -24,12 +24,14 @@ func TestConfigureWithKMSType(t *testing.T) {
 	for _, request := range []string{"GET kms/status", "POST kms/status", "GET /minio/admin/v3/kms/status"} {
 		d = w.want(200, request, "")
 		w.has(d, map[string]any{"status": "OK", "backend": "vault", "healthy": true, "backend_type": "VaultTransit", "backend_status": "healthy", "default_key_id": "app-default", "state": "Running"})
-		w.has(d.sub("details"), map[string]any{"engine_type": "transit", "mount_path": "transit", "namespace": nil})
+		w.has(d.sub("details"), map[string]any{"engine_type": "transit", "mount_path": "transit", "namespace": nil, "endpoint": "https://vault"})
 		w.has(d.sub("config_summary"), map[string]any{"timeout_seconds": 7, "cache_ttl_seconds": 300, "max_cached_keys": 1000, "retry_attempts": 3})
 	}
 	w.has(w.want(200, "GET kms/service-status", ""), map[string]any{"status": "Running", "backend_type": "VaultTransit", "healthy": true})
 	w.want(200, "POST kms/configure", `{"kms_type":"local"}`)
-	w.has(w.want(200, "GET kms/status", ""), map[string]any{"status": "OK", "backend": "local"})
+	d = w.want(200, "GET kms/status", "")
+	w.has(d, map[string]any{"status": "OK", "backend": "local"})
+	w.has(d.sub("details"), map[string]any{"engine_type": "local", "endpoint": "", "version": "1.2.3"})
 	w.want(200, "POST kms/stop", "")
 	w.has(w.want(200, "GET kms/status", ""), map[string]any{"status": "Failed", "state": "Configured", "healthy": nil})
 }

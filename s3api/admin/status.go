@@ -40,6 +40,8 @@ type statusDetails struct {
 	EngineType string  `json:"engine_type"`
 	MountPath  *string `json:"mount_path"`
 	Namespace  *string `json:"namespace"`
+	Endpoint   string  `json:"endpoint"` // address or directory; "" for what is in this process
+	Version    string  `json:"version"`  // of the server behind the backend; else of this one
 }
 
 type cacheStats struct {
@@ -93,6 +95,9 @@ func (a *API) status(ctx context.Context, _ *call) (any, error) {
 	}
 	s := a.keys.Status()
 	doc := newStatusDoc(s, a.defaultKey())
+	if doc.Details.Version == "" && doc.Details.MountPath == nil {
+		doc.Details.Version = a.o.Server.Version
+	}
 	doc.Audit = a.auditDoc()
 	if c, is := a.keys.Config(); is && c.Dialect == dialectKMSType {
 		doc.Status = healthOf(s)
@@ -118,7 +123,7 @@ func newStatusDoc(s manager.Status, defaultKey string) statusDoc {
 		BackendStatus: "unhealthy", CacheEnabled: s.Cache.Enabled, DefaultKeyID: defaultKey, Capabilities: newCapabilities(s),
 		State: string(s.State), Failure: s.Failure, StandIn: s.StandIn, Circuit: s.Report.Circuit.String(), InFlight: s.Report.InFlight,
 		TokenEnds: timeText(s.Report.CredentialExpires), Notes: append([]string{}, s.Report.Notes...), Instances: []instanceStatus{},
-		Details: statusDetails{EngineType: s.Type},
+		Details: statusDetails{EngineType: s.Type, Version: s.Report.Version},
 	}
 	if s.State == manager.Running {
 		doc.Healthy = new(s.Available())
@@ -130,10 +135,13 @@ func newStatusDoc(s manager.Status, defaultKey string) statusDoc {
 		doc.BackendStatus = "error"
 	}
 	if v := s.Config.Vault; v != nil {
-		doc.Details.EngineType, doc.Details.MountPath = "transit", &v.Mount
+		doc.Details.EngineType, doc.Details.MountPath, doc.Details.Endpoint = "transit", &v.Mount, v.Address
 		if v.Namespace != "" {
 			doc.Details.Namespace = &v.Namespace
 		}
+	}
+	if l := s.Config.Local; l != nil {
+		doc.Details.Endpoint = l.KeyDir
 	}
 	if s.Cache.Enabled {
 		doc.CacheStats = &cacheStats{s.Cache.Hits, s.Cache.Misses, s.Cache.Entries, s.Cache.Evictions, s.Cache.Joined}
