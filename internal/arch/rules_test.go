@@ -58,6 +58,8 @@ internal/disk
 internal/disk/disktest   internal/disk
 
 examples/backend         kms kms/base cipher
+examples/basicusage      kms kms/local cipher
+examples/adminapi
 
 bench
 bench/s3load             bench
