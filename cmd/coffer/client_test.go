@@ -80,6 +80,10 @@ func sign(req *http.Request) error {
 	if err != nil {
 		return err
 	}
+	return signBy(req, credentials)
+}
+
+func signBy(req *http.Request, credentials aws.Credentials) error {
 	const unsigned = "UNSIGNED-PAYLOAD"
 	req.Header.Set("X-Amz-Content-Sha256", unsigned)
 	return v4.NewSigner().SignHTTP(context.Background(), credentials, req, unsigned, "s3", "us-east-1", time.Now())
@@ -89,7 +93,12 @@ func s3Credentials() (aws.Credentials, error) {
 	if user := os.Getenv("S3_USER"); user != "" {
 		return aws.Credentials{AccessKeyID: user, SecretAccessKey: os.Getenv("S3_PASSWORD")}, nil
 	}
-	text, err := os.ReadFile(filepath.Join(os.Getenv("ETC"), "root.credentials"))
+	return credentialsIn(os.Getenv("ETC"))
+}
+
+// credentialsIn reads the credentials that a first start has made.
+func credentialsIn(etc string) (aws.Credentials, error) {
+	text, err := os.ReadFile(filepath.Join(etc, "root.credentials"))
 	if err != nil {
 		return aws.Credentials{}, err
 	}

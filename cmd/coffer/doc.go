@@ -3,6 +3,7 @@
 //	coffer serve          serve the store; the first start makes it
 //	coffer config check   say what is wrong with the configuration, or what is in force
 //	coffer unlock …       manage the secrets that unlock the store
+//	coffer audit …        check and read the audit log
 //	coffer version
 //
 // Every flag has an environment variable and a line in the configuration file;
@@ -14,5 +15,6 @@
 // Standard output carries what was asked for: the banner of serve, lists, the
 // settings in force. Standard error carries the log and errors. The exit code is
 // 0 after a stop by SIGTERM or SIGINT, 1 after a failure or a second signal, 2
-// when the command line or the configuration is at fault.
+// when the command line or the configuration is at fault, 3 when the audit log is
+// not as it was written.
 package main

@@ -11,11 +11,13 @@ import (
 	"github.com/alecthomas/kong"
 
 	"coffer/internal/config"
+	"coffer/kms/audit"
 )
 
 const (
 	exitFailure = 1
 	exitUsage   = 2
+	exitAudit   = 3
 )
 
 // cli is the command line.
@@ -24,6 +26,10 @@ type cli struct {
 	Config struct {
 		Check checkCommand `cmd:"" help:"Name every fault of the configuration, or show what is in force."`
 	} `cmd:"" help:"Configuration."`
+	Audit struct {
+		Verify auditVerifyCommand `cmd:"" help:"Check that no line of the audit log was changed, removed or moved. The server may run."`
+		List   auditListCommand   `cmd:"" help:"List what the audit log says, checking it meanwhile."`
+	} `cmd:"" help:"The record of who used which key."`
 	Unlock struct {
 		List   unlockListCommand   `cmd:"" help:"List the slots. Needs no secret."`
 		Add    unlockAddCommand    `cmd:"" help:"Add a slot: another secret that unlocks the store."`
@@ -89,6 +95,9 @@ func report(err error, w io.Writer) int {
 		return exitUsage
 	}
 	fmt.Fprintf(w, "coffer: %v\n", err)
+	if _, ok := errors.AsType[*audit.Fault](err); ok {
+		return exitAudit
+	}
 	return exitFailure
 }
 

@@ -100,6 +100,10 @@ func scripts(dir string, setup func(*testscript.Env) error) testscript.Params {
 			"overwrite":   cmdOverwrite,
 			"metric":      cmdMetric,
 			"hold":        cmdHold,
+			"use":         cmdUse,
+			"tamper":      cmdTamper,
+			"copydir":     cmdCopyDir,
+			"head":        cmdHead,
 		},
 	}
 }

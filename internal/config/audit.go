@@ -18,10 +18,15 @@ type Audit struct {
 	Files    int    // that are kept; -1: all
 }
 
+// AuditPlaceFlags say where the audit log is.
+type AuditPlaceFlags struct {
+	AuditDir string `placeholder:"DIR" group:"audit" help:"Directory of the audit log, its alone (default: audit in the data directory)."`
+}
+
 // AuditFlags say how the audit log is kept.
 type AuditFlags struct {
+	AuditPlaceFlags
 	Audit         bool   `group:"audit" help:"Record every use of a key (default: ${audit})."`
-	AuditDir      string `placeholder:"DIR" group:"audit" help:"Directory of the log, its alone (default: audit in the data directory)."`
 	AuditRequired bool   `group:"audit" help:"Refuse what cannot be recorded, such as when the disk of the log is full (default: ${audit_required})."`
 	AuditFileSize string `placeholder:"SIZE" group:"audit" help:"Size at which a new file begins (default: ${audit_file_size})."`
 	AuditFiles    string `placeholder:"N" group:"audit" help:"Files that are kept, or all (default: ${audit_files})."`

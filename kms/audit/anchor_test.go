@@ -123,6 +123,9 @@ func TestEvents(t *testing.T) {
 	var ids []string
 	visit := func(f Found) error {
 		ids = append(ids, f.RequestID)
+		if want := read(t, fsys, fileName(1)); !strings.Contains(want, "\n"+strings.TrimSuffix(string(f.JSON()), "}")+`,"mac":"`) {
+			t.Errorf("no line is %s", f.JSON())
+		}
 		if f.RequestID == "r3" && (f.Object != hash || f.File != fileName(1) || f.Line != 5 || f.Seq != 5 || f.Time.IsZero()) {
 			t.Errorf("found %+v", f)
 		}

@@ -15,7 +15,12 @@ type Found struct {
 	Seq  uint64
 	Time time.Time
 	Entry
+
+	line line
 }
+
+// JSON returns the line as it stands, without its MAC and line feed.
+func (f *Found) JSON() []byte { return append(bodyOf(&f.line), '}') }
 
 // Events calls visit for every event of a log, in order, and checks the log meanwhile as Verify does. It ends at the first
 // fault, or with the error of visit.
@@ -26,6 +31,6 @@ func Events(ctx context.Context, fsys disk.FS, dir string, key *cipher.Subkey, v
 			return nil
 		}
 		seen = l.Seq
-		return visit(Found{File: fileName(v.k.file), Line: v.k.line, Seq: l.Seq, Time: l.Time, Entry: l.Event})
+		return visit(Found{File: fileName(v.k.file), Line: v.k.line, Seq: l.Seq, Time: l.Time, Entry: l.Event, line: *l})
 	})
 }
