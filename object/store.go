@@ -103,12 +103,13 @@ func Open(ctx context.Context, opts Options) (*Store, error) {
 	run := cipher.NewRunID()
 	s := &Store{
 		opts: opts, log: opts.Logger, run: run,
-		keys:    &keyring{service: opts.Keys, buckets: newBucketKeys(&opts), store: opts.StoreID, observe: opts.Observe},
-		intents: &intents{db: opts.Meta, run: run},
-		inodes:  &inodes{db: opts.Meta},
-		pins:    newPins(),
-		space:   &admission{chunks: opts.Chunks, reserve: opts.MetaReserve, now: opts.Now},
-		units:   newUnits(opts.InlineLimit + 1),
+		keys:     &keyring{service: opts.Keys, buckets: newBucketKeys(&opts), store: opts.StoreID, observe: opts.Observe},
+		intents:  &intents{db: opts.Meta, run: run},
+		inodes:   &inodes{db: opts.Meta},
+		pins:     newPins(),
+		watchers: watchers{patience: watchPatience},
+		space:    &admission{chunks: opts.Chunks, reserve: opts.MetaReserve, now: opts.Now},
+		units:    newUnits(opts.InlineLimit + 1),
 	}
 	s.collector = newCollector(s)
 	s.ledger = newLedger(&opts, run)

@@ -178,7 +178,8 @@ func (w *Watcher) await(ctx context.Context, number uint64, expired <-chan time.
 
 // watchers is everybody who watches. No lock and no transaction is held while somebody is waited for.
 type watchers struct {
-	count atomic.Int32 // of all, so that a store that nobody watches pays nothing
+	count    atomic.Int32 // of all, so that a store that nobody watches pays nothing
+	patience time.Duration
 
 	mu  sync.Mutex
 	all []*Watcher
@@ -210,7 +211,7 @@ func (s *watchers) publish(ctx context.Context, bucket string, changes []Change)
 	if own {
 		return
 	}
-	patience := time.NewTimer(watchPatience)
+	patience := time.NewTimer(s.patience)
 	defer patience.Stop()
 	for i, w := range all {
 		if !w.await(ctx, numbers[i], patience.C) {

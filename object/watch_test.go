@@ -5,6 +5,7 @@ import (
 	"context"
 	"errors"
 	"testing"
+	"time"
 
 	"github.com/google/go-cmp/cmp"
 	"github.com/google/go-cmp/cmp/cmpopts"
@@ -107,20 +108,17 @@ func TestWritesOfS3WaitForWatchers(t *testing.T) {
 	if _, err := idle.Next(context.Background()); !errors.Is(err, object.ErrWatcherClosed) {
 		t.Errorf("next of a closed watcher: %v", err)
 	}
+	s.SetPatience(time.Hour)
 	w := s.Watch(object.WatchOptions{})
 	defer w.Close()
-	ended := make(chan struct{})
-	var seen object.Change
+	var seen object.Change // written before Done, read behind the put: it must have waited
 	go func() {
-		defer close(ended)
-		c, err := w.Next(context.Background())
-		if err == nil {
-			seen = c // read behind the put: the race detector proves that it waits
+		if c, err := w.Next(context.Background()); err == nil {
+			seen = c
 		}
 		w.Done()
 	}()
 	put(t, s, "bucket", "b", nil)
-	<-ended
 	if seen.Key != "b" || seen.Object != stat(t, s, "b").Object {
 		t.Errorf("told %+v", seen)
 	}
