@@ -108,13 +108,8 @@ func countRecords(ctx context.Context, v *metastore.View) (deltas, error) {
 		tag byte
 		add func(metastore.KV) error
 	}{
-		{tagName, func(kv metastore.KV) error {
-			r, err := decodeRecord(kv.Value)
-			if err != nil {
-				return err
-			}
-			return eachDependency(bucketOf(kv.Key), r.Keys, sums.add)
-		}},
+		{tagName, func(kv metastore.KV) error { return sums.addRecord(kv) }},
+		{tagShared, func(kv metastore.KV) error { return sums.addRecord(kv) }},
 		{tagUpload, func(kv metastore.KV) error {
 			var u uploadRecord
 			if err := decode(kv.Value, &u); err != nil {
@@ -128,6 +123,15 @@ func countRecords(ctx context.Context, v *metastore.View) (deltas, error) {
 		}
 	}
 	return sums, nil
+}
+
+// addRecord counts a record, or nothing for one of several names of a shared record.
+func (d *deltas) addRecord(kv metastore.KV) error {
+	r, err := decodeRecord(kv.Value)
+	if err != nil {
+		return err
+	}
+	return eachDependency(bucketOf(kv.Key), r.Keys, d.add)
 }
 
 // scanTag calls fn for every key of a view with a prefix.

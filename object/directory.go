@@ -127,11 +127,13 @@ func (n *names) current(key string) (*record, error) {
 	if ValidateKey(key) != nil {
 		return nil, nil
 	}
-	return readName(n.view.Get, n.bucket.ID, key)
+	return readName(n.view.Get, n.bucket, key)
 }
 
 // decode reads the value of a name.
-func (n *names) decode(value []byte) (*record, error) { return decodeRecord(value) }
+func (n *names) decode(value []byte) (*record, error) {
+	return decodeName(n.view.Get, n.bucket.ID, value)
+}
 
 // file is the node of a key that does not end in "/", nil where there is none.
 func (n *names) file(bucket, key string) (*Node, error) {

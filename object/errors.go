@@ -50,6 +50,7 @@ const (
 	KindNotEmpty                       // the directory has something in it
 	KindNotDirectory                   // a file where a directory must be
 	KindIsDirectory                    // a directory where a file must be
+	KindTooManyLinks                   // the file has as many names as it may have
 	KindStale                          // the object that is open was replaced or removed
 	KindNoAttribute                    // the extended attribute does not exist
 	KindAttributeExists                // the extended attribute exists, and must not
@@ -61,7 +62,8 @@ var kindNames = [...]string{
 	"entity too small", "entity too large", "bad digest", "incomplete body", "metadata too large", "precondition failed",
 	"not modified", "invalid range", "operation aborted", "no space", "unavailable", "key denied", "key not found", "key disabled",
 	"no key service", "customer key missing", "customer key wrong", "SSE-C blocked", "corrupt",
-	"no such job", "not implemented", "exists", "not empty", "not a directory", "is a directory", "stale", "no such attribute", "attribute exists",
+	"no such job", "not implemented", "exists", "not empty", "not a directory", "is a directory", "too many links", "stale",
+	"no such attribute", "attribute exists",
 }
 
 // String names the kind in lower-case words.

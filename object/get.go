@@ -109,7 +109,7 @@ func (s *Store) find(ctx context.Context, bucket, key, versionID string) (*recor
 			return err
 		}
 		id = b.ID
-		r, err = readName(v.Get, id, key)
+		r, err = readName(v.Get, b, key)
 		return err
 	})
 	switch {

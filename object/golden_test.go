@@ -102,9 +102,15 @@ func goldenValues() map[string]formatted {
 		"tally": &tallyRecord{Format: 1, Entries: []tallyEntry{
 			{Dependency: goldenShared().bytes(), Objects: 1}, {Dependency: goldenOwn().bytes(), KEKs: -1, Objects: -1, Uploads: 1},
 		}},
-		"census": &censusRecord{Format: 1, Since: 1_700_000_000_000_000_000},
-		"floor":  &floorRecord{Format: 1, Version: 3, Asked: 1_700_000_000_000_000_000},
-		"times":  &timesRecord{Format: 1, ModTime: 1_700_000_000_000_000_001, ChangeTime: 1_700_000_000_000_000_002},
+		"census":      &censusRecord{Format: 1, Since: 1_700_000_000_000_000_000},
+		"floor":       &floorRecord{Format: 1, Version: 3, Asked: 1_700_000_000_000_000_000},
+		"times":       &timesRecord{Format: 1, ModTime: 1_700_000_000_000_000_001, ChangeTime: 1_700_000_000_000_000_002},
+		"record-name": &record{Format: 1, Kind: kindLink, Object: ident(0x04), LinkTo: ident(0x04)},
+		"record-shared": &record{
+			Format: 1, Kind: kindObject, Object: ident(0x04), Size: 3, ModTime: 1, ETag: "0123456789abcdef0123456789abcdef", Inode: 5, Links: 2,
+			Keys: [][]byte{{0x5e, 0xa1}}, Body: body{ID: ident(0xb0), Extents: []extent{{Length: 3, Chunk: ident(0xc0), Place: inMetastore}}},
+		},
+		"link": &linkRecord{Format: 1},
 		"bucket-root": &bucketRecord{
 			Format: 1, ID: ident(0x06), Created: 1, Generation: 1,
 			Root: &attributes{Mode: 0o040755, UID: 1000, GID: 1001, AccessTime: 1, ChangeTime: 2, BirthTime: 3},
@@ -161,6 +167,11 @@ func goldenTreeKeys() string {
 	return fmt.Sprintf("times a/b/ %x\n", timesKey(ident(0x06), "a/b/"))
 }
 
+// goldenLinkKeys are the keys that came with hard links.
+func goldenLinkKeys() string {
+	return fmt.Sprintf("shared %x\nlink a/b %x\n", sharedKey(ident(0x06), ident(0x04)), linkKey(ident(0x06), ident(0x04), "a/b"))
+}
+
 // golden compares with a file, or makes it under -golden.make where there is none.
 func golden(t *testing.T, name, got string) {
 	t.Helper()
@@ -199,6 +210,7 @@ func TestGoldenLayout(t *testing.T) {
 		}
 	}
 	golden(t, "keys-tree.txt", goldenTreeKeys())
+	golden(t, "keys-links.txt", goldenLinkKeys())
 }
 
 func TestDecodeRefuses(t *testing.T) {

@@ -9,7 +9,7 @@ import (
 )
 
 // The first byte of every metastore key says what it holds. LAYOUT.md describes each, and the tags kept for versions
-// ('v'), shared records of hard links ('o', 'l') and rename intents ('r').
+// ('v') and rename intents ('r').
 const (
 	tagStore  = 'm' // facts of the store: name → value
 	tagBucket = 'B' // bucket name → bucketRecord
@@ -26,6 +26,8 @@ const (
 	tagJob    = 'j' // bucket id → jobRecord
 	tagFloor  = 'f' // backend instance id, MasterKey id → floorRecord
 	tagTimes  = 't' // bucket id, directory → timesRecord
+	tagShared = 'o' // bucket id, object id → record with several names
+	tagLink   = 'l' // bucket id, object id, key → linkRecord
 )
 
 const (
@@ -62,6 +64,16 @@ func nameKey(bucket cipher.BucketID, key string) []byte { return keyIn(tagName, 
 
 // timesKey is the key of a directory's times; "" is the root of the bucket.
 func timesKey(bucket cipher.BucketID, dir string) []byte { return keyIn(tagTimes, bucket, dir) }
+
+func sharedKey(bucket cipher.BucketID, object cipher.ObjectID) []byte {
+	return append(keyIn(tagShared, bucket, ""), object[:]...)
+}
+
+// linkKey is there where key is one of several names of an object.
+func linkKey(bucket cipher.BucketID, object cipher.ObjectID, key string) []byte {
+	k := append(keyIn(tagLink, bucket, ""), object[:]...)
+	return append(k, key...)
+}
 
 func keyIn(tag byte, bucket cipher.BucketID, key string) []byte {
 	k := make([]byte, 0, 1+len(bucket)+len(key))

@@ -22,7 +22,7 @@ func (s *Store) List(ctx context.Context, req ListRequest) (ListResult, error) {
 		f := folder{prefix: req.Prefix, delimiter: req.Delimiter, max: req.Max}
 		names := namesOf(b)
 		err = f.scan(v, names, names.after(req.After), func(key string, kv metastore.KV) error {
-			r, err := decodeRecord(kv.Value)
+			r, err := decodeName(v.Get, b.ID, kv.Value)
 			if err != nil {
 				return err
 			}

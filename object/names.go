@@ -10,20 +10,23 @@ import (
 )
 
 // nameWriter changes the names of one bucket within one transaction. Whatever writes a record or takes one away goes
-// through it, so it knows what watchers are to be told.
+// through it, so it knows what watchers are to be told, and where a record lies.
 type nameWriter struct {
 	tx     *change
 	bucket *bucketRecord
 	known  []knownName
+	now    int64 // when the transaction began
 
 	changes []Change // what the transaction does, but for the bucket's name
 	first   [1]Change
 }
 
-// knownName is a name that was read, with the SealedKeys of its record as they were.
+// knownName is a name that was read: the object that it names, and the SealedKeys of the record as they were.
 type knownName struct {
-	key  string
-	keys [][]byte
+	key    string
+	object cipher.ObjectID
+	links  uint32
+	keys   [][]byte
 }
 
 // changeNames runs fn in a transaction over the names of a bucket, and tells the watchers once it is committed. id is
@@ -34,6 +37,7 @@ func (s *Store) changeNames(ctx context.Context, bucket string, id cipher.Bucket
 		if names, err = namesForUpdate(tx, bucket, id); err != nil {
 			return err
 		}
+		names.now = s.opts.Now().UnixNano()
 		return fn(names)
 	})
 	if err == nil {
@@ -59,66 +63,84 @@ func namesForUpdate(tx *change, bucket string, id cipher.BucketID) (*nameWriter,
 
 // current reads for update what a key names, nil when there is nothing.
 func (n *nameWriter) current(key string) (*record, error) {
-	r, err := readName(n.tx.GetForUpdate, n.bucket.ID, key)
+	r, err := readName(n.tx.GetForUpdate, n.bucket, key)
 	if err != nil {
 		return nil, err
 	}
-	var keys [][]byte
-	if r != nil {
-		keys = slices.Clone(r.Keys)
-	}
-	n.know(key, keys)
+	n.know(key, r)
 	return r, nil
 }
 
-// know remembers the SealedKeys that a name has now.
-func (n *nameWriter) know(key string, keys [][]byte) {
-	for i := range n.known {
-		if n.known[i].key == key {
-			n.known[i].keys = keys
-			return
-		}
+// know remembers what a key names now, nil for nothing.
+func (n *nameWriter) know(key string, r *record) {
+	k := knownName{key: key}
+	if r != nil {
+		k.object, k.links, k.keys = r.Object, r.Links, slices.Clone(r.Keys)
 	}
-	n.known = append(n.known, knownName{key, keys})
+	if i := n.find(key); i >= 0 {
+		n.known[i] = k
+		return
+	}
+	n.known = append(n.known, k)
 }
 
-// tell tells the change which SealedKeys a name will have. The name must have been read.
-func (n *nameWriter) tell(key string, keys [][]byte) error {
-	for _, k := range n.known {
-		if k.key == key {
-			defer n.know(key, slices.Clone(keys))
-			return n.tx.keys(n.bucket.ID, k.keys, keys)
-		}
+func (n *nameWriter) find(key string) int {
+	return slices.IndexFunc(n.known, func(k knownName) bool { return k.key == key })
+}
+
+// become tells the change what a key will name, nil for nothing, and returns what it names until now. The key must have
+// been read.
+func (n *nameWriter) become(key string, r *record) (knownName, error) {
+	i := n.find(key)
+	if i < 0 {
+		return knownName{}, errKindf(KindInternal, "a name is changed that was not read")
 	}
-	return errKindf(KindInternal, "a name is changed that was not read")
+	was := n.known[i]
+	n.know(key, r)
+	return was, n.tx.keys(n.bucket.ID, was.keys, n.known[i].keys)
 }
 
 // put makes r what a key names, which current was asked for. What it names until now keeps its body, which r has or
 // another record has.
 func (n *nameWriter) put(key string, r *record) error {
+	if i := n.find(key); i >= 0 && n.known[i].object == r.Object {
+		r.Links = n.known[i].links
+	}
 	n.note(Change{Key: key, Object: r.Object, Kind: Written})
 	return n.write(key, r)
 }
 
-// write is put without a word to the watchers.
+// write is put without a word to the watchers, and for a record that knows how many names it has.
 func (n *nameWriter) write(key string, r *record) error {
 	value := encode(r)
 	if len(value) > maxRecordBytes {
 		return errKindf(KindMetadataTooLarge, "record of %d bytes, at most %d", len(value), maxRecordBytes)
 	}
-	if err := n.tell(key, r.Keys); err != nil {
+	was, err := n.become(key, r)
+	switch {
+	case err != nil:
+		return err
+	case r.Links == 0:
+		return n.tx.Put(nameKey(n.bucket.ID, key), value)
+	}
+	if err := n.tx.Put(sharedKey(n.bucket.ID, r.Object), value); err != nil {
 		return err
 	}
-	return n.tx.Put(nameKey(n.bucket.ID, key), value)
+	if was.links > 0 && was.object == r.Object {
+		return nil
+	}
+	return n.putLink(key, r.Object)
 }
 
 // replace makes r what a key names and queues the removal of what it named until now, which current returned; nil for
 // nothing.
 func (n *nameWriter) replace(key string, was, r *record) error {
-	if err := n.put(key, r); err != nil || was == nil {
-		return err
+	if was != nil {
+		if err := n.release(key, was); err != nil {
+			return err
+		}
 	}
-	return queueRecord(n.tx.Tx, was)
+	return n.put(key, r)
 }
 
 // remove takes a key away and queues the removal of what it named, which current returned. A directory loses its times
@@ -130,15 +152,23 @@ func (n *nameWriter) remove(key string, was *record) error {
 			return err
 		}
 	}
-	if err := queueRecord(n.tx.Tx, was); err != nil {
+	if err := n.release(key, was); err != nil {
 		return err
 	}
 	return n.drop(key)
 }
 
-// drop takes a key away whose record goes on under another key.
+// release queues the removal of what a key names until now, unless the object has other names.
+func (n *nameWriter) release(key string, was *record) error {
+	if was.Links == 0 {
+		return queueRecord(n.tx.Tx, was)
+	}
+	return n.releaseLink(key, was)
+}
+
+// drop takes a key away whose record goes on under another key, or is gone.
 func (n *nameWriter) drop(key string) error {
-	if err := n.tell(key, nil); err != nil {
+	if _, err := n.become(key, nil); err != nil {
 		return err
 	}
 	return n.tx.Delete(nameKey(n.bucket.ID, key))
@@ -156,15 +186,24 @@ func (n *nameWriter) keepDirectory(dir string, was, r *record) {
 }
 
 // readName reads the current version of a key, nil when there is none.
-func readName(get func([]byte) ([]byte, error), id cipher.BucketID, key string) (*record, error) {
-	value, err := get(nameKey(id, key))
+func readName(get func([]byte) ([]byte, error), b *bucketRecord, key string) (*record, error) {
+	value, err := get(nameKey(b.ID, key))
 	if errors.Is(err, metastore.ErrNotFound) {
 		return nil, nil
 	}
 	if err != nil {
 		return nil, err
 	}
-	return decodeRecord(value)
+	return decodeName(get, b.ID, value)
+}
+
+// decodeName reads the value of a name: a record, or the name of a record that several names share.
+func decodeName(get func([]byte) ([]byte, error), bucket cipher.BucketID, value []byte) (*record, error) {
+	r, err := decodeRecord(value)
+	if err != nil || r.Kind != kindLink {
+		return r, err
+	}
+	return readShared(get, bucket, r.LinkTo)
 }
 
 func decodeRecord(value []byte) (*record, error) {

@@ -70,7 +70,7 @@ func (s *Store) prepareWrite(ctx context.Context, bucket, key string, meta *Meta
 		if cond == (WriteConditions{}) {
 			return nil
 		}
-		current, err := readName(v.Get, b.ID, key)
+		current, err := readName(v.Get, b, key)
 		if err != nil {
 			return err
 		}

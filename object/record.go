@@ -270,6 +270,11 @@ type countRecord struct {
 	Count  uint32 `cbor:"2,keyasint"`
 }
 
+// linkRecord says that a key is a name of a shared record; the metastore key says which.
+type linkRecord struct {
+	Format uint8 `cbor:"1,keyasint"`
+}
+
 // timesRecord is the times of a directory, in Unix nanoseconds.
 type timesRecord struct {
 	Format     uint8 `cbor:"1,keyasint"`
@@ -310,6 +315,7 @@ func (r *intentRecord) format() uint8 { return r.Format }
 func (r *removal) format() uint8      { return r.Format }
 func (r *countRecord) format() uint8  { return r.Format }
 func (r *timesRecord) format() uint8  { return r.Format }
+func (r *linkRecord) format() uint8   { return r.Format }
 
 // decode reads v from b. Trailing bytes, unknown fields and another format are errors of KindCorrupt.
 func decode(b []byte, v formatted) error {
@@ -325,6 +331,8 @@ func decode(b []byte, v formatted) error {
 // validate checks what the codec cannot: numbers from the store before they are used in arithmetic.
 func (r *record) validate() error {
 	switch {
+	case r.Kind == kindLink && !r.LinkTo.IsZero():
+		return nil
 	case r.Kind != kindObject:
 		return errKindf(KindNotImplemented, "record of kind %d", r.Kind)
 	case r.Size < 0 || r.Size > MaxObjectSize:

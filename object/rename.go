@@ -48,7 +48,6 @@ func (r *RenameRequest) validate() error {
 }
 
 func (s *Store) renameFile(ctx context.Context, req *RenameRequest) error {
-	now := s.opts.Now().UnixNano()
 	replaced := false
 	err := s.changeNames(ctx, req.Bucket, cipher.BucketID{}, func(n *nameWriter) error {
 		replaced = false
@@ -68,10 +67,10 @@ func (s *Store) renameFile(ctx context.Context, req *RenameRequest) error {
 		case to != nil && to.Object == from.Object:
 			return nil // two names of one file, or one: rename(2) does nothing
 		case req.Exchange:
-			return n.exchange(req, from, to, now)
+			return n.exchange(req, from, to)
 		}
 		replaced = to != nil
-		return n.move(req, from, to, now)
+		return n.move(req, from, to)
 	})
 	if err == nil && replaced {
 		s.collector.wake()
@@ -80,40 +79,49 @@ func (s *Store) renameFile(ctx context.Context, req *RenameRequest) error {
 }
 
 // move gives a file the name To. to is what it names until now, or nil.
-func (n *nameWriter) move(req *RenameRequest, from, to *record, now int64) error {
-	from.Attributes = from.Attributes.changedAt(now)
-	if err := n.write(req.To, from); err != nil {
-		return err
-	}
+func (n *nameWriter) move(req *RenameRequest, from, to *record) error {
 	if to != nil {
-		if err := queueRecord(n.tx.Tx, to); err != nil {
+		if err := n.release(req.To, to); err != nil {
 			return err
 		}
 	}
-	n.note(Change{Key: req.To, From: req.From, Object: from.Object, Kind: Renamed})
+	if err := n.give(req.From, req.To, from); err != nil {
+		return err
+	}
 	if err := n.drop(req.From); err != nil {
 		return err
 	}
-	return n.touchBoth(req, now)
+	n.note(Change{Key: req.To, From: req.From, Object: from.Object, Kind: Renamed})
+	return n.touchBoth(req)
 }
 
 // exchange lets two files change their names.
-func (n *nameWriter) exchange(req *RenameRequest, from, to *record, now int64) error {
-	from.Attributes, to.Attributes = from.Attributes.changedAt(now), to.Attributes.changedAt(now)
+func (n *nameWriter) exchange(req *RenameRequest, from, to *record) error {
+	if err := n.give(req.From, req.To, from); err != nil {
+		return err
+	}
+	if err := n.give(req.To, req.From, to); err != nil {
+		return err
+	}
 	n.note(Change{Key: req.To, From: req.From, Object: from.Object, Kind: Exchanged})
-	if err := n.write(req.To, from); err != nil {
-		return err
+	return n.touchBoth(req)
+}
+
+// give makes what one key names what the other names.
+func (n *nameWriter) give(from, to string, r *record) error {
+	r.Attributes = r.Attributes.changedAt(n.now)
+	if r.Links > 0 {
+		if err := n.forgetLink(from, r.Object); err != nil {
+			return err
+		}
 	}
-	if err := n.write(req.From, to); err != nil {
-		return err
-	}
-	return n.touchBoth(req, now)
+	return n.write(to, r)
 }
 
 // touchBoth notes a rename in both directories.
-func (n *nameWriter) touchBoth(req *RenameRequest, now int64) error {
-	if err := n.touchDirectory(parentOf(req.From), now); err != nil {
+func (n *nameWriter) touchBoth(req *RenameRequest) error {
+	if err := n.touchDirectory(parentOf(req.From), n.now); err != nil {
 		return err
 	}
-	return n.touchDirectory(parentOf(req.To), now)
+	return n.touchDirectory(parentOf(req.To), n.now)
 }

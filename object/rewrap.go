@@ -69,7 +69,8 @@ type rewrapping struct {
 	report  RewrapReport
 	saved   RewrapReport // of the job, as committed: what was found up to the cursor, and what was done
 	pending []rewrapCandidate
-	load    int // KEKs in pending
+	load    int                          // KEKs in pending
+	met     map[cipher.ObjectID]struct{} // records that several names share
 }
 
 // done is what one transaction rewrapped.
@@ -103,7 +104,8 @@ func (s *Store) newRewrapping(ctx context.Context, req *RewrapRequest) (*rewrapp
 	if err != nil {
 		return nil, err
 	}
-	w := &rewrapping{store: s, req: req, bucket: b, newest: make(map[masterKey]uint32), shared: make(map[uint32]*sharedKEK)}
+	w := &rewrapping{store: s, req: req, bucket: b, newest: make(map[masterKey]uint32), shared: make(map[uint32]*sharedKEK),
+		met: make(map[cipher.ObjectID]struct{})}
 	if moves {
 		w.home, err = s.opts.Keys.Resolve(ctx, cipher.ModeSSES3, "")
 	}
@@ -165,30 +167,49 @@ func (w *rewrapping) full() bool {
 	return w.req.MaxObjects > 0 && w.report.Outdated >= w.req.MaxObjects
 }
 
-// page reads the next records under the prefix.
-func (w *rewrapping) page(ctx context.Context, after string) (names []string, records []*record, more bool, err error) {
-	n := namesOf(w.bucket)
-	from, to := metastore.PrefixRange(n.join(w.req.Prefix))
-	if start := n.after(ListPosition{Key: after}); bytes.Compare(start, from) > 0 {
-		from = start
-	}
-	err = w.store.scan(ctx, from, to, func(kv metastore.KV) error {
-		key := nameOf(kv.Key)
-		if w.isTooDeep(key) {
-			return nil
+// page reads the next records under the prefix; one that several names share is read once.
+func (w *rewrapping) page(ctx context.Context, after string) (keys []string, records []*record, more bool, err error) {
+	err = w.store.readNames(ctx, w.req.Bucket, func(n *names) error {
+		if n.bucket.ID != w.bucket.ID {
+			return errKind(KindNoSuchBucket)
 		}
-		if len(names) == w.req.PageSize {
-			more = true
-			return errStop
+		space := namesOf(n.bucket)
+		from, to := metastore.PrefixRange(space.join(w.req.Prefix))
+		if start := space.after(ListPosition{Key: after}); bytes.Compare(start, from) > 0 {
+			from = start
 		}
-		r, err := decodeRecord(kv.Value)
-		if err != nil {
-			return err
+		for kv, err := range n.view.Scan(from, to) {
+			if err != nil {
+				return err
+			}
+			key := nameOf(kv.Key)
+			if w.isTooDeep(key) {
+				continue
+			}
+			if more = len(keys) == w.req.PageSize; more {
+				return nil
+			}
+			r, err := n.decode(kv.Value)
+			if err != nil {
+				return err
+			}
+			if !w.again(r) {
+				keys, records = append(keys, key), append(records, r)
+			}
 		}
-		names, records = append(names, key), append(records, r)
 		return nil
 	})
-	return names, records, more, err
+	return keys, records, more, err
+}
+
+// again reports whether the record of several names was met under another one.
+func (w *rewrapping) again(r *record) bool {
+	if r.Links == 0 {
+		return false
+	}
+	_, met := w.met[r.Object]
+	w.met[r.Object] = struct{}{}
+	return met
 }
 
 func (w *rewrapping) isTooDeep(key string) bool {

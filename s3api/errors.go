@@ -33,7 +33,8 @@ func codeOf(k object.Kind) (s3err.Code, bool) {
 		return s3err.KeyTooLongError, true
 	case object.KindInvalidArgument:
 		return s3err.InvalidArgument, true
-	case object.KindInvalidRequest, object.KindNotDirectory, object.KindIsDirectory, object.KindNoAttribute:
+	case object.KindInvalidRequest, object.KindNotDirectory, object.KindIsDirectory, object.KindNoAttribute,
+		object.KindTooManyLinks:
 		return s3err.InvalidRequest, true
 	case object.KindInvalidPart:
 		return s3err.InvalidPart, true
