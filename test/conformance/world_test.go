@@ -93,7 +93,7 @@ func (w *world) joinVault(real bool) {
 	w.Helper()
 	if !real {
 		maps.Copy(w.environ, map[string]string{
-			"VAULT_ADDR": "https://127.0.0.1:1", "VAULT_TOKEN": "s.nobody", "ROLE_ID": "role-id", "SECRET_ID": "secret-id",
+			"VAULT_ADDR": "https://127.0.0.1:1", "VAULT_TOKEN": "s.nobody", "ROLE_ID": "role-id", "SECRET_ID": "secret-id", "K8S_ROLE": "role", "K8S_MOUNT": "kubernetes", "K8S_JWT": w.path("jwt"),
 		})
 		return
 	}
@@ -102,10 +102,11 @@ func (w *world) joinVault(real bool) {
 	v.KVAt(w, "secret")
 	policy := v.Policy(w, vaulttest.AdminPolicy("transit", "secret", "rustfs/kms/keys"))
 	role := v.AppRoleAt(w, "approle", vaulttest.AppRole{Policies: []string{policy}, TTL: time.Hour, MaxTTL: 2 * time.Hour})
+	k8s := v.Kubernetes(w, time.Hour, policy)
 	w.vault = v
 	maps.Copy(w.environ, map[string]string{
 		"VAULT_ADDR": v.Address, "VAULT_TOKEN": v.Token(w, vaulttest.Token{Policies: []string{policy}}),
-		"ROLE_ID": role.ID, "SECRET_ID": role.SecretID,
+		"ROLE_ID": role.ID, "SECRET_ID": role.SecretID, "K8S_ROLE": k8s.Role, "K8S_MOUNT": k8s.Mount, "K8S_JWT": k8s.JWTFile,
 	})
 }
 
@@ -131,18 +132,19 @@ func (w *world) serve(environ []string) {
 	w.Helper()
 	w.stop()
 	w.starts++
+	dir := w.path(fmt.Sprintf("server-%d", w.starts))
 	if w.vault != nil {
 		environ = append(environ, "SSL_CERT_FILE="+w.vault.CAFile) // the authority of this Vault is the machine's
 	}
 	server, err := daemon.Start(w.Context(), daemon.Options{
-		Binary: w.environ["COFFER"], Dir: w.path(fmt.Sprintf("server-%d", w.starts)), Environ: environ, Log: w.log,
+		Binary: w.environ["COFFER"], Dir: dir, Environ: environ, Log: w.log,
 	})
 	if err != nil {
 		w.Fatalf("%v\n%s", err, w.read("server.log"))
 	}
 	w.server = server
 	maps.Copy(w.environ, map[string]string{
-		"URL": server.URL, "ACCESS_KEY": server.AccessKey, "SECRET_KEY": server.SecretKey,
+		"URL": server.URL, "DATA": filepath.Join(dir, "data"), "ACCESS_KEY": server.AccessKey, "SECRET_KEY": server.SecretKey,
 		"AWS_ACCESS_KEY_ID": server.AccessKey, "AWS_SECRET_ACCESS_KEY": server.SecretKey,
 		"SIGN": "--aws-sigv4 aws:amz:us-east-1:s3 --user " + server.AccessKey + ":" + server.SecretKey,
 	})
