@@ -139,6 +139,7 @@ type call struct {
 	instance kms.InstanceID
 	version  uint32
 	bucket   string
+	object   string
 	destroys bool  // the request is for the destruction of the key, not for a waiting time
 	partial  error // that is told in an answer with a status of success
 }

@@ -52,7 +52,7 @@ func (a *API) audit(ctx context.Context, c *call, op string, err error) error {
 	if a.o.Audit == nil {
 		return nil
 	}
-	e := audit.Event{Operation: audit.Operation(op), Outcome: audit.Success, KeyID: c.keyID, KeyVersion: c.version, Instance: c.instance, Bucket: c.bucket}
+	e := audit.Event{Operation: audit.Operation(op), Outcome: audit.Success, KeyID: c.keyID, KeyVersion: c.version, Instance: c.instance, Bucket: c.bucket, Object: c.object}
 	if known, ok := operations[op]; ok {
 		e.Operation = known
 	}

@@ -72,6 +72,7 @@ func (a *API) inspect(ctx context.Context, c *call) (any, error) {
 	if bucket == "" || key == "" {
 		return nil, invalid("The query parameters bucket and key must be there.")
 	}
+	c.bucket, c.object = bucket, key
 	in, err := a.o.Engine.Inspect(ctx, bucket, key, version)
 	if err != nil {
 		return nil, err
@@ -89,7 +90,11 @@ func (a *API) inspect(ctx context.Context, c *call) (any, error) {
 		if err != nil {
 			return nil, err
 		}
-		d.Slot, c.keyID = slot, k.KeyID
+		d.Slot = slot
+		if slot == 0 {
+			c.keyID = k.KeyID
+			c.about(k.Instance, k.Version)
+		}
 		doc.Keys = append(doc.Keys, d)
 	}
 	return doc, nil

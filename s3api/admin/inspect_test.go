@@ -11,7 +11,11 @@ import (
 	"github.com/google/go-cmp/cmp"
 
 	"coffer/cipher"
+	"coffer/internal/caller"
+	"coffer/kms/audit"
+	"coffer/kms/manager"
 	"coffer/object"
+	"coffer/s3api/admin"
 )
 
 // TestInspect shows objects of every mode, and sends what it shows to kms/rewrap.
@@ -92,4 +96,33 @@ func nameList(m doc, prefix string) string {
 		names = append(names, name)
 	}
 	return strings.Join(names, "|")
+}
+
+// recorder is an admin.Auditor that keeps what it is told.
+type recorder struct{ events []audit.Event }
+
+func (r *recorder) Ready() error                                       { return nil }
+func (r *recorder) RecordNow(ctx context.Context, e audit.Event) error { return r.Record(ctx, e) }
+func (r *recorder) Status() audit.GuardStatus                          { return audit.GuardStatus{} }
+func (r *recorder) Record(_ context.Context, e audit.Event) error {
+	r.events = append(r.events, e)
+	return nil
+}
+
+// TestInspectIsRecorded: the log tells whose sealing was looked at.
+func TestInspectIsRecorded(t *testing.T) {
+	t.Parallel()
+	r := &recorder{}
+	w := newWorld(t, func(_ *manager.Options, o *admin.Options) { o.Audit = r })
+	w.put("box", "plain", "")
+	w.want(200, "GET kms/inspect?bucket=box&key=plain", "")
+	want := audit.Event{Operation: "Inspect", Outcome: audit.Success, KeyID: builtinKey, KeyVersion: 1, Bucket: "box", Object: "plain"}
+	got := r.events[len(r.events)-1]
+	if got.Instance.IsZero() {
+		t.Error("no instance")
+	}
+	got.Instance = want.Instance
+	if diff := cmp.Diff(want, got, cmp.Comparer(func(a, b caller.Caller) bool { return true })); diff != "" {
+		t.Errorf("(-want +got):\n%s", diff)
+	}
 }
