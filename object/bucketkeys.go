@@ -28,6 +28,7 @@ type bucketKeys struct {
 	db      *metastore.DB
 	update  func(context.Context, func(*change) error) error // Store.update
 	service KeyService
+	uses    *uses
 	now     func() time.Time
 
 	mu      sync.Mutex
@@ -55,8 +56,8 @@ type issuer struct {
 	left       int // seals left of the counted block
 }
 
-func newBucketKeys(opts *Options) *bucketKeys {
-	return &bucketKeys{db: opts.Meta, service: opts.Keys, now: opts.Now, issuers: make(map[issuerID]*issuer)}
+func newBucketKeys(opts *Options, u *uses) *bucketKeys {
+	return &bucketKeys{uses: u, db: opts.Meta, service: opts.Keys, now: opts.Now, issuers: make(map[issuerID]*issuer)}
 }
 
 // generate makes a KEK for a bucket. Its context is the bucket alone.
@@ -79,8 +80,10 @@ func (k *bucketKeys) generate(ctx context.Context, bucket string, mode cipher.Mo
 // was rotated meanwhile, another one is made.
 func (k *bucketKeys) addGenerated(ctx context.Context, bucket string, mode cipher.Mode, keyID string, add func(*change, *kekRecord) error) error {
 	for attempt := 0; ; attempt++ {
+		u := k.uses.begin()
 		kek, record, err := k.generate(ctx, bucket, mode, keyID)
 		if err != nil {
+			u.end()
 			return err
 		}
 		kek.Wipe()
@@ -88,6 +91,7 @@ func (k *bucketKeys) addGenerated(ctx context.Context, bucket string, mode ciphe
 			tx.kek(record)
 			return add(tx, record)
 		})
+		u.end()
 		below, is := errors.AsType[*belowFloorError](err)
 		if !is {
 			return err
@@ -100,6 +104,8 @@ func (k *bucketKeys) addGenerated(ctx context.Context, bucket string, mode ciphe
 
 // issue returns the bucket's KEK for one more seal, which the caller wipes, and the SealedKey that names it.
 func (k *bucketKeys) issue(ctx context.Context, name string, b *bucketRecord, p *sealingPlan) (*cipher.KEK, *cipher.SealedKey, error) {
+	u := k.uses.begin()
+	defer u.end()
 	record, generation, err := k.reserve(ctx, name, b, p)
 	if err != nil {
 		return nil, nil, err
@@ -244,6 +250,8 @@ func (b *bucketRecord) addGeneration(keyID string) uint32 {
 
 // open returns a generation's KEK.
 func (k *bucketKeys) open(ctx context.Context, id kekID) (*cipher.KEK, error) {
+	u := k.uses.begin()
+	defer u.end()
 	var record *kekRecord
 	err := k.db.View(ctx, func(v *metastore.View) (err error) {
 		record, err = readKEK(v.Get, id)

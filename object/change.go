@@ -122,7 +122,7 @@ func (c *change) checkFloors() error {
 		}
 		moved := f.sealed != nil && slices.ContainsFunc(c.gone, func(b []byte) bool { return bytes.Equal(b, f.sealed) })
 		if f.under.version < floor && !moved {
-			return &belowFloorError{under: f.under, floor: floor}
+			return &fault{kind: KindOperationAborted, err: &belowFloorError{under: f.under, floor: floor}}
 		}
 	}
 	return nil

@@ -77,8 +77,13 @@ func (s *Store) completeUpload(ctx context.Context, req *CompleteRequest) (*reco
 	lock := &s.completions[place.id[len(place.id)-1]%completionLocks]
 	lock.Lock()
 	defer lock.Unlock()
+	using := s.keys.uses.begin()
+	defer using.end()
 	mark := cipher.NewWriterID()
 	u, err := s.markUpload(ctx, &place, cipher.WriterID{}, mark)
+	if err == nil {
+		err = using.hold(place.bucket, u.Key)
+	}
 	if err != nil {
 		return nil, err
 	}

@@ -34,6 +34,7 @@ func (s *Store) copy(ctx context.Context, req *CopyRequest) (*record, error) {
 	if err != nil {
 		return nil, err
 	}
+	defer plan.done()
 	source, sourceBucket, unpin, err := s.findPinned(ctx, req.SourceBucket, req.SourceKey, req.SourceVersionID)
 	if err == nil {
 		defer unpin()
@@ -145,6 +146,9 @@ func (s *Store) copyOntoItself(ctx context.Context, c *copying) (*record, error)
 		}
 		if err := c.req.If.check(current); err != nil {
 			return err
+		}
+		if c.plan.mode != cipher.ModeSSEC { // a rewrap may have been there meanwhile
+			r.Keys, r.Encryption = current.Keys, current.Encryption
 		}
 		r.ModTime = s.modTime(current)
 		return names.put(c.req.Key, &r)

@@ -22,16 +22,24 @@ func (r *floorRecord) format() uint8 { return r.Format }
 
 // readFloor is 0 where there is none.
 func readFloor(get func([]byte) ([]byte, error), key masterKey) (uint32, error) {
-	value, err := get(floorKey(key))
-	if errors.Is(err, metastore.ErrNotFound) {
-		return 0, nil
-	}
-	if err != nil {
+	r, err := findFloor(get, key)
+	if err != nil || r == nil {
 		return 0, err
 	}
+	return r.Version, nil
+}
+
+// findFloor reads a floor, nil where there is none.
+func findFloor(get func([]byte) ([]byte, error), key masterKey) (*floorRecord, error) {
+	value, err := get(floorKey(key))
+	if errors.Is(err, metastore.ErrNotFound) {
+		return nil, nil
+	}
+	if err != nil {
+		return nil, err
+	}
 	var r floorRecord
-	err = decode(value, &r)
-	return r.Version, err
+	return &r, decode(value, &r)
 }
 
 // belowFloorError says that a commit would have depended on a key version that is being retired. Nothing was applied.

@@ -134,17 +134,24 @@ func validateVersionID(id string) error {
 	return nil
 }
 
-// findPinned is find with the body pinned; the caller calls unpin once.
+// findPinned is find with the body pinned, and what wraps its KEKs held; the caller calls unpin once.
 func (s *Store) findPinned(ctx context.Context, bucket, key, versionID string) (r *record, id cipher.BucketID, unpin func(), err error) {
 	entered := s.pins.enter()
 	defer s.pins.leave(entered)
-	r, id, err = s.find(ctx, bucket, key, versionID)
+	using := s.keys.uses.begin()
+	if r, id, err = s.find(ctx, bucket, key, versionID); err == nil {
+		err = using.hold(id, r.Keys...)
+	}
 	if err != nil {
+		using.end()
 		return nil, id, nil, err
 	}
 	body := r.Body.ID
 	s.pins.pin(body)
-	return r, id, func() { s.pins.unpin(body) }, nil
+	return r, id, func() {
+		s.pins.unpin(body)
+		using.end()
+	}, nil
 }
 
 // choose evaluates the conditions and the range or part of a request against a record.

@@ -120,6 +120,16 @@ func tallyKey(run cipher.RunID, number uint32) []byte {
 	return binary.BigEndian.AppendUint32(k, number)
 }
 
+// parseFloorKey is the inverse of floorKey.
+func parseFloorKey(metaKey []byte) (m masterKey, err error) {
+	if len(metaKey) <= 1+len(m.instance) {
+		return m, errKindf(KindCorrupt, "floor key of %d bytes", len(metaKey))
+	}
+	copy(m.instance[:], metaKey[1:])
+	m.keyID = string(metaKey[1+len(m.instance):])
+	return m, nil
+}
+
 func jobKeyOf(bucket cipher.BucketID) []byte { return append([]byte{tagJob}, bucket[:]...) }
 
 func floorKey(m masterKey) []byte {

@@ -20,7 +20,12 @@ func (s *Store) putPart(ctx context.Context, req *PartRequest) (PartInfo, error)
 	if req.Number < 1 || req.Number > MaxParts {
 		return PartInfo{}, errKindf(KindInvalidArgument, "part numbers are 1 to %d", MaxParts)
 	}
+	using := s.keys.uses.begin()
+	defer using.end()
 	u, place, err := s.findUpload(ctx, req.Bucket, req.Key, req.UploadID)
+	if err == nil {
+		err = using.hold(place.bucket, u.Key)
+	}
 	if err != nil {
 		return PartInfo{}, err
 	}

@@ -1,7 +1,6 @@
 package object
 
 import (
-	"context"
 	"sync"
 
 	"coffer/cipher"
@@ -13,41 +12,13 @@ import (
 // The collector takes bodies that no record refers to any more, waits until everybody who had entered by then has
 // left, and spares those that are pinned. Its waiting is short, since entering spans one metastore read.
 type pins struct {
+	epochs
+
 	mu     sync.Mutex
-	epoch  *epoch // of those who enter now
 	bodies map[cipher.BodyID]int
 }
 
-// epoch counts the readers that entered during it. done is closed when it is over and they have left.
-type epoch struct {
-	readers int
-	over    bool
-	done    chan struct{}
-}
-
-func newPins() *pins {
-	return &pins{epoch: newEpoch(), bodies: make(map[cipher.BodyID]int)}
-}
-
-func newEpoch() *epoch { return &epoch{done: make(chan struct{})} }
-
-// enter registers a reader; it must leave.
-func (p *pins) enter() *epoch {
-	p.mu.Lock()
-	defer p.mu.Unlock()
-	p.epoch.readers++
-	return p.epoch
-}
-
-// leave ends what enter began.
-func (p *pins) leave(e *epoch) {
-	p.mu.Lock()
-	defer p.mu.Unlock()
-	e.readers--
-	if e.over && e.readers == 0 {
-		close(e.done)
-	}
-}
+func newPins() *pins { return &pins{bodies: make(map[cipher.BodyID]int)} }
 
 // count tells how many bodies are pinned.
 func (p *pins) count() int {
@@ -68,24 +39,6 @@ func (p *pins) unpin(id cipher.BodyID) {
 	defer p.mu.Unlock()
 	if p.bodies[id]--; p.bodies[id] == 0 {
 		delete(p.bodies, id)
-	}
-}
-
-// settle waits until every reader that has entered so far has left.
-func (p *pins) settle(ctx context.Context) error {
-	p.mu.Lock()
-	e := p.epoch
-	p.epoch = newEpoch()
-	e.over = true
-	if e.readers == 0 {
-		close(e.done)
-	}
-	p.mu.Unlock()
-	select {
-	case <-e.done:
-		return nil
-	case <-ctx.Done():
-		return ctx.Err()
 	}
 }
 

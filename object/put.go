@@ -26,6 +26,7 @@ func (s *Store) put(ctx context.Context, req *PutRequest) (*record, error) {
 	if err != nil {
 		return nil, err
 	}
+	defer plan.done()
 	r := &record{Object: cipher.NewObjectID(), Meta: req.Meta.stored(), Encryption: plan.stored()}
 	key, sealed, err := s.keys.seal(ctx, req.Bucket, b, r.Object, plan)
 	if err != nil {

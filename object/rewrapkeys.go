@@ -197,6 +197,8 @@ func (w *rewrapping) commitGeneration(ctx context.Context, id kekID, was *kekRec
 	if result.Err != nil {
 		return result.Err
 	}
+	using := w.store.keys.uses.begin() // until new objects use it as it is wrapped then
+	defer using.end()
 	var now *kekRecord
 	err := w.transact(ctx, func(tx *change) (done, error) {
 		var err error

@@ -26,6 +26,14 @@ type sealingPlan struct {
 	context   []byte     // SSE-KMS: what is sealed: the client's entries, bucket and key
 	subject   Subject
 	customer  *cipher.KEK
+	uses      []*use // of the SealedKeys made by the plan, until done
+}
+
+// done tells that what was sealed by the plan is committed, or will not be.
+func (p *sealingPlan) done() {
+	for _, u := range p.uses {
+		u.end()
+	}
 }
 
 // planSealing decides how a new object is sealed: what the request asks for, else the bucket's default, else SSE-S3.
@@ -155,7 +163,13 @@ type keyring struct {
 	service KeyService
 	buckets *bucketKeys
 	store   cipher.StoreID
+	uses    *uses
 	observe func(Work) // is told of keys that cannot be had
+}
+
+func newKeyring(opts *Options) *keyring {
+	u := newUses()
+	return &keyring{service: opts.Keys, buckets: newBucketKeys(opts, u), store: opts.StoreID, uses: u, observe: opts.Observe}
 }
 
 func (k *keyring) binding(bucket cipher.BucketID, object cipher.ObjectID) cipher.Binding {
@@ -173,7 +187,7 @@ func (k *keyring) seal(ctx context.Context, name string, b *bucketRecord, object
 	return key, sealed, nil
 }
 
-// sealKey seals a DataKey for an object as planned.
+// sealKey seals a DataKey for an object as planned. The plan is to be told when that is done with.
 func (k *keyring) sealKey(ctx context.Context, name string, b *bucketRecord, object cipher.ObjectID, p *sealingPlan, key *cipher.DataKey) (box []byte, err error) {
 	defer func(start time.Time) {
 		if err != nil {
@@ -202,10 +216,14 @@ func (k *keyring) kek(ctx context.Context, name string, b *bucketRecord, p *seal
 	case p.bucketKey:
 		return k.buckets.issue(ctx, name, b, p)
 	}
+	u := k.uses.begin()
+	p.uses = append(p.uses, u)
 	kek, w, err := k.service.GenerateKEK(ctx, p.mode, p.ref.KeyID, p.context)
 	if err != nil {
+		u.end()
 		return nil, nil, err
 	}
+	u.holdVersions(masterVersion{w.Instance, w.KeyID, w.Version})
 	return kek, &cipher.SealedKey{
 		Mode: p.mode, Instance: w.Instance, KeyFingerprint: w.Fingerprint, KeyVersion: w.Version, Wrapped: w.Blob(), Context: p.context,
 	}, nil

@@ -103,7 +103,7 @@ func Open(ctx context.Context, opts Options) (*Store, error) {
 	run := cipher.NewRunID()
 	s := &Store{
 		opts: opts, log: opts.Logger, run: run,
-		keys:     &keyring{service: opts.Keys, buckets: newBucketKeys(&opts), store: opts.StoreID, observe: opts.Observe},
+		keys:     newKeyring(&opts),
 		intents:  &intents{db: opts.Meta, run: run},
 		inodes:   &inodes{db: opts.Meta},
 		pins:     newPins(),

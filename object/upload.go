@@ -39,6 +39,7 @@ func (s *Store) createUpload(ctx context.Context, req *UploadRequest) (*uploadRe
 	if err != nil {
 		return nil, id, err
 	}
+	defer plan.done()
 	u := &uploadRecord{
 		Format: recordFormat, Object: cipher.NewObjectID(), Initiated: s.opts.Now().UnixNano(), Meta: req.Meta.stored(),
 		Algorithm: req.Algorithm, Type: req.Type, Encryption: plan.stored(),
