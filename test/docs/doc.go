@@ -28,17 +28,23 @@
 //
 // A comment at the top of a page says what is started for it:
 //
-//	<!-- needs: vault -->
-//	<!-- needs: server --some-flag value -->
+//		<!-- needs: vault -->
+//		<!-- needs: server --some-flag value -->
 //
-// server is coffer serve, as a process of its own, with the arguments added. Its URL is
-// in $URL, its credentials are in $ACCESS_KEY and $SECRET_KEY. vault is a real Vault in
-// memory: $VAULT_ADDR, $VAULT_TOKEN (root) and $VAULT_UNSEAL_KEY (base of 16). On the PATH
-// there are coffer, as built from this tree, and what the machine has: bash, curl, jq,
-// openssl.
+//	  - server is coffer serve, as a process of its own, with the arguments added. Its URL is
+//	    in $URL, its credentials are in $ACCESS_KEY and $SECRET_KEY, and the commands of
+//	    coffer find both in the variables that they have for it.
+//	  - vault is a real Vault in memory: $VAULT_ADDR, $VAULT_TOKEN (root) and
+//	    $VAULT_UNSEAL_KEY (base 16). With --tls it speaks HTTPS under an authority of its
+//	    own, whose certificate is the file $VAULT_CACERT.
+//	  - kubernetes is a stub of a cluster, $CLUSTER, that knows the service account coffer in
+//	    the namespace storage, whose token is the file $JWT_FILE.
 //
-// Pages name http://127.0.0.1:9000 and http://127.0.0.1:8200; the runner puts the real
-// addresses in their place, in commands and files, and back again in what is printed. Any
+// A page that starts a server by itself needs none of it. On the PATH there are coffer,
+// as built from this tree, and what the machine has: bash, curl, jq, openssl.
+//
+// Pages name 127.0.0.1:9000 and 127.0.0.1:8200; the runner puts the real addresses in
+// their place, in commands and files, and back again in what is printed. Any
 // other 127.0.0.1:9xxx becomes a free address, the same one throughout a page.
 //
 // # Concurrency and ownership

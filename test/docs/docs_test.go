@@ -121,14 +121,26 @@ func prepare(t *testing.T, p page) *world {
 	for _, n := range p.needs {
 		switch n.what {
 		case "vault":
-			v := vaulttest.Start(t, vaulttest.Options{})
-			w.addresses.set("127.0.0.1:8200", strings.TrimPrefix(v.Address, "http://"))
-			w.environment = append(w.environment, "VAULT_ADDR="+v.Address, "VAULT_TOKEN="+v.RootToken, "VAULT_UNSEAL_KEY="+v.UnsealKey())
+			w.startVault(t, len(n.args) > 0)
+		case "kubernetes":
+			cluster, jwtFile := vaulttest.Cluster(t)
+			w.environment = append(w.environment, "CLUSTER="+cluster, "JWT_FILE="+jwtFile)
 		case "server":
 			w.startServer(t, n.args)
 		}
 	}
 	return w
+}
+
+func (w *world) startVault(t *testing.T, tls bool) {
+	t.Helper()
+	v := vaulttest.Start(t, vaulttest.Options{TLS: tls})
+	_, address, _ := strings.Cut(v.Address, "://")
+	w.addresses.set("127.0.0.1:8200", address)
+	w.environment = append(w.environment, "VAULT_ADDR="+v.Address, "VAULT_TOKEN="+v.RootToken, "VAULT_UNSEAL_KEY="+v.UnsealKey())
+	if tls {
+		w.environment = append(w.environment, "VAULT_CACERT="+v.CAFile)
+	}
 }
 
 func (w *world) startServer(t *testing.T, args []string) {
@@ -151,7 +163,8 @@ func (w *world) startServer(t *testing.T, args []string) {
 		}
 	})
 	w.addresses.set("127.0.0.1:9000", strings.TrimPrefix(d.URL, "http://"))
-	w.environment = append(w.environment, "URL="+d.URL, "ACCESS_KEY="+d.AccessKey, "SECRET_KEY="+d.SecretKey)
+	w.environment = append(w.environment, "URL="+d.URL, "ACCESS_KEY="+d.AccessKey, "SECRET_KEY="+d.SecretKey,
+		"COFFER_ENDPOINT="+d.URL, "COFFER_ROOT_USER="+d.AccessKey, "COFFER_ROOT_PASSWORD="+d.SecretKey)
 }
 
 // cleanEnvironment leaves out what would configure a server or a client.

@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"os"
 	"regexp"
+	"slices"
 	"strings"
 )
 
@@ -15,7 +16,7 @@ type page struct {
 
 // need is something that is started before the first step.
 type need struct {
-	what string // server or vault
+	what string // server, vault or kubernetes
 	args []string
 }
 
@@ -31,7 +32,7 @@ type step struct {
 	content string
 }
 
-var needComment = regexp.MustCompile(`^<!-- needs: (.*) -->$`)
+var needComment = regexp.MustCompile(`^<!-- needs: (\S.*) -->$`)
 
 // readPage reads a page and finds what does not make sense in it.
 func readPage(path string) (page, error) {
@@ -89,10 +90,11 @@ func parseNeed(line string) (need, error) {
 		return need{}, fmt.Errorf("%q is not <!-- needs: … -->", line)
 	}
 	words := strings.Fields(m[1])
-	if len(words) == 0 || words[0] != "server" && (words[0] != "vault" || len(words) > 1) {
-		return need{}, fmt.Errorf("%q: there are server, with arguments, and vault", m[1])
+	switch what, args := words[0], words[1:]; {
+	case what == "server", what == "vault" && (len(args) == 0 || slices.Equal(args, []string{"--tls"})), what == "kubernetes" && len(args) == 0:
+		return need{what, args}, nil
 	}
-	return need{words[0], words[1:]}, nil
+	return need{}, fmt.Errorf("%q: there are server, with arguments, vault, with or without --tls, and kubernetes", m[1])
 }
 
 // parseBlock gives the steps of a block whose first line of content has the

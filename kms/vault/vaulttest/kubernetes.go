@@ -31,25 +31,34 @@ const (
 // account's token and refuses all others.
 func (s *Server) Kubernetes(t testing.TB, ttl time.Duration, policies ...string) Kubernetes {
 	t.Helper()
-	jwt := accountToken(t)
-	cluster := httptest.NewServer(tokenReview(jwt))
-	t.Cleanup(cluster.Close)
-	k := Kubernetes{Mount: name("kubernetes"), Role: "coffer", JWTFile: filepath.Join(t.TempDir(), "token")}
-	if err := os.WriteFile(k.JWTFile, []byte(jwt), 0o600); err != nil {
-		t.Fatal(err)
-	}
+	cluster, jwtFile := Cluster(t)
+	k := Kubernetes{Mount: name("kubernetes"), Role: "coffer", JWTFile: jwtFile}
 	err := s.Root(t).Sys().EnableAuthWithOptionsWithContext(t.Context(), k.Mount, &api.EnableAuthOptions{Type: "kubernetes"})
 	if err != nil {
 		t.Fatalf("enable Kubernetes: %v", err)
 	}
 	s.write(t, "auth/"+k.Mount+"/config", map[string]any{
-		"kubernetes_host": cluster.URL, "token_reviewer_jwt": "reviewer", "disable_local_ca_jwt": true,
+		"kubernetes_host": cluster, "token_reviewer_jwt": "reviewer", "disable_local_ca_jwt": true,
 	})
 	s.write(t, "auth/"+k.Mount+"/role/"+k.Role, map[string]any{
 		"bound_service_account_names": accountName, "bound_service_account_namespaces": accountNamespace,
 		"token_policies": policies, "token_ttl": ttl.String(),
 	})
 	return k
+}
+
+// Cluster starts a stub of a Kubernetes cluster, which knows one service account,
+// coffer in the namespace storage, and writes that account's token to a file.
+func Cluster(t testing.TB) (url, jwtFile string) {
+	t.Helper()
+	jwt := accountToken(t)
+	cluster := httptest.NewServer(tokenReview(jwt))
+	t.Cleanup(cluster.Close)
+	jwtFile = filepath.Join(t.TempDir(), "token")
+	if err := os.WriteFile(jwtFile, []byte(jwt), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	return cluster.URL, jwtFile
 }
 
 // accountToken has the shape of a service account's token. Nobody checks its
