@@ -94,6 +94,7 @@ func (w *world) joinVault(real bool) {
 	if !real {
 		maps.Copy(w.environ, map[string]string{
 			"VAULT_ADDR": "https://127.0.0.1:1", "VAULT_TOKEN": "s.nobody", "ROLE_ID": "role-id", "SECRET_ID": "secret-id", "K8S_ROLE": "role", "K8S_MOUNT": "kubernetes", "K8S_JWT": w.path("jwt"),
+			"VAULT_ROOT": "", "VAULT_CA": "",
 		})
 		return
 	}
@@ -107,6 +108,7 @@ func (w *world) joinVault(real bool) {
 	maps.Copy(w.environ, map[string]string{
 		"VAULT_ADDR": v.Address, "VAULT_TOKEN": v.Token(w, vaulttest.Token{Policies: []string{policy}}),
 		"ROLE_ID": role.ID, "SECRET_ID": role.SecretID, "K8S_ROLE": k8s.Role, "K8S_MOUNT": k8s.Mount, "K8S_JWT": k8s.JWTFile,
+		"VAULT_ROOT": v.RootToken, "VAULT_CA": v.CAFile,
 	})
 }
 
