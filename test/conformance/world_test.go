@@ -61,6 +61,13 @@ func newWorld(t *testing.T, name string) *world {
 	if python := pyenvRoot(); python != "" {
 		w.environ["PYENV_ROOT"] = python
 	}
+	for _, name := range []string{"GOCACHE", "GOMODCACHE"} { // which are in the real home directory
+		value, err := exec.CommandContext(t.Context(), "go", "env", name).Output()
+		if err != nil {
+			t.Fatal(err)
+		}
+		w.environ[name] = strings.TrimSpace(string(value))
+	}
 	// What a line prints is the answer; status and fields go elsewhere.
 	w.write(".curlrc", "silent\nshow-error\ndump-header = \""+w.path("headers")+"\"\n")
 	if w.log, err = os.Create(w.path("server.log")); err != nil {
