@@ -49,7 +49,10 @@ func (r *bodyReader) closeChunk() error {
 // readAt fills p with the plaintext at off, which must lie within the body.
 func (r *bodyReader) readAt(ctx context.Context, p []byte, off int64) error {
 	start := time.Now()
-	err := r.readAll(ctx, p, off)
+	err := r.work.check()
+	if err == nil {
+		err = r.readAll(ctx, p, off)
+	}
 	r.work.did(ctx, int64(len(p)), start, err)
 	return err
 }

@@ -41,7 +41,10 @@ func (s *Store) newBodyWriter(ctx context.Context, key *cipher.DataKey, mode cip
 // write seals p at the end of the body.
 func (w *bodyWriter) write(ctx context.Context, p []byte) error {
 	start := time.Now()
-	err := w.append(ctx, p)
+	err := w.worker.check()
+	if err == nil {
+		err = w.append(ctx, p)
+	}
 	w.worker.did(ctx, int64(len(p)), start, err)
 	return err
 }

@@ -62,6 +62,7 @@ func (s *Store) get(ctx context.Context, req *GetRequest) (*Reader, error) {
 
 // open makes the Reader of a selection and verifies its first bytes. It takes over the pin.
 func (s *Store) open(ctx context.Context, bucket cipher.BucketID, rec *record, sel Selection, customer *cipher.KEK, unpin func()) (*Reader, error) {
+	work := s.opener(rec.Encryption.mode())
 	keys, err := s.openKeys(ctx, bucket, rec, customer)
 	if err != nil {
 		unpin()
@@ -69,7 +70,7 @@ func (s *Store) open(ctx context.Context, bucket cipher.BucketID, rec *record, s
 	}
 	r := &Reader{
 		ctx: ctx, selection: sel, unpin: unpin, off: sel.Offset, end: sel.Offset + sel.Length,
-		body: &bodyReader{store: s, body: &rec.Body, size: rec.Size, keys: keys, work: s.opener(rec.Encryption.mode())},
+		body: &bodyReader{store: s, body: &rec.Body, size: rec.Size, keys: keys, work: work},
 	}
 	if r.off < r.end {
 		if err := r.next(); err != nil {

@@ -32,14 +32,14 @@ func (s *Store) putPart(ctx context.Context, req *PartRequest) (PartInfo, error)
 	if err := u.checkPartChecksum(req.Digests.Algorithm); err != nil {
 		return PartInfo{}, err
 	}
-	subject := withSubjects(ctx, Subject{Bucket: req.Bucket, Key: req.Key})
+	subject, work := withSubjects(ctx, Subject{Bucket: req.Bucket, Key: req.Key}), s.sealer(u.Encryption.mode())
 	key, err := s.keys.open(subject, place.bucket, u.Object, u.Key, req.Customer)
 	if err != nil {
 		return PartInfo{}, err
 	}
 	defer key.Wipe()
 	p, err := s.receive(ctx, key, &incoming{
-		src: req.Body, size: req.Size, limit: MaxPartSize, unproven: req.Unproven, want: req.Digests, mode: u.Encryption.mode(),
+		src: req.Body, size: req.Size, limit: MaxPartSize, unproven: req.Unproven, want: req.Digests, work: work,
 		tagMD5: u.Encryption.wantsMD5(),
 	})
 	if err != nil {

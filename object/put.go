@@ -27,14 +27,14 @@ func (s *Store) put(ctx context.Context, req *PutRequest) (*record, error) {
 		return nil, err
 	}
 	defer plan.done()
-	r := &record{Object: cipher.NewObjectID(), Meta: req.Meta.stored(), Encryption: plan.stored()}
+	r, work := &record{Object: cipher.NewObjectID(), Meta: req.Meta.stored(), Encryption: plan.stored()}, s.sealer(plan.mode)
 	key, sealed, err := s.keys.seal(ctx, req.Bucket, b, r.Object, plan)
 	if err != nil {
 		return nil, err
 	}
 	defer key.Wipe()
 	p, err := s.receive(ctx, key, &incoming{
-		src: req.Body, size: req.Size, limit: MaxPutSize, unproven: req.Unproven, want: req.Digests, mode: plan.mode,
+		src: req.Body, size: req.Size, limit: MaxPutSize, unproven: req.Unproven, want: req.Digests, work: work,
 		tagMD5: r.Encryption.wantsMD5(),
 	})
 	if err != nil {

@@ -68,7 +68,7 @@ type incoming struct {
 	limit    int64
 	unproven bool
 	want     Digests
-	mode     cipher.Mode
+	work     worker
 	tagMD5   bool // the entity tag is the MD5; else it is computed only if the client sent one
 }
 
@@ -93,7 +93,7 @@ func (s *Store) receive(ctx context.Context, key *cipher.DataKey, in *incoming) 
 	n, err := io.ReadFull(r, unit.bytes)
 	switch {
 	case (err == io.EOF || errors.Is(err, io.ErrUnexpectedEOF)) && r.ended && n <= s.opts.InlineLimit:
-		if err := g.spend(ctx, int64(n)); err != nil {
+		if err := errors.Join(in.work.check(), g.spend(ctx, int64(n))); err != nil {
 			return nil, err
 		}
 		return s.receiveInline(ctx, key, unit.bytes[:n], d, in)
@@ -115,7 +115,7 @@ func (s *Store) receiveInline(ctx context.Context, key *cipher.DataKey, plaintex
 	}
 	id, start := cipher.NewChunkID(), time.Now()
 	sealed, err := cipher.SealChunk(nil, key, id, s.opts.FrameSize, plaintext)
-	s.sealer(in.mode).did(ctx, p.size, start, err)
+	in.work.did(ctx, p.size, start, err)
 	if err != nil {
 		return nil, err
 	}
@@ -126,10 +126,11 @@ func (s *Store) receiveInline(ctx context.Context, key *cipher.DataKey, plaintex
 
 // receiveStream seals a body into chunk files: first, then the rest of r.
 func (s *Store) receiveStream(ctx context.Context, key *cipher.DataKey, first []byte, r io.Reader, d *digester, in *incoming, g *grant) (*pendingBody, error) {
-	w, err := s.newBodyWriter(ctx, key, in.mode, g)
+	w, err := s.newBodyWriter(ctx, key, in.work.mode, g)
 	if err != nil {
 		return nil, err
 	}
+	w.worker = in.work
 	p, err := s.seal(ctx, w, first, r, d, in.want)
 	if err != nil {
 		w.abort(ctx)

@@ -191,7 +191,7 @@ func (k *keyring) seal(ctx context.Context, name string, b *bucketRecord, object
 func (k *keyring) sealKey(ctx context.Context, name string, b *bucketRecord, object cipher.ObjectID, p *sealingPlan, key *cipher.DataKey) (box []byte, err error) {
 	defer func(start time.Time) {
 		if err != nil {
-			worker{k.observe, false, p.mode}.did(ctx, 0, start, err)
+			worker{observe: k.observe, mode: p.mode}.did(ctx, 0, start, err)
 		}
 	}(time.Now())
 	kek, sealed, err := k.kek(ctx, name, b, p)
@@ -234,7 +234,7 @@ func (k *keyring) open(ctx context.Context, bucket cipher.BucketID, object ciphe
 	var s cipher.SealedKey
 	defer func(start time.Time) {
 		if err != nil {
-			worker{k.observe, true, s.Mode}.did(ctx, 0, start, err)
+			worker{observe: k.observe, opened: true, mode: s.Mode}.did(ctx, 0, start, err)
 		}
 	}(time.Now())
 	if err := s.UnmarshalBinary(sealed); err != nil {

@@ -86,6 +86,7 @@ type Store struct {
 	pins      *pins
 	space     *admission
 	units     *units
+	revoked   *revocation
 	collector *collector
 	ledger    *ledger
 	watchers  watchers
@@ -110,6 +111,7 @@ func Open(ctx context.Context, opts Options) (*Store, error) {
 		watchers: watchers{patience: watchPatience},
 		space:    &admission{chunks: opts.Chunks, reserve: opts.MetaReserve, now: opts.Now},
 		units:    newUnits(opts.InlineLimit + 1),
+		revoked:  newRevocation(),
 	}
 	s.collector = newCollector(s)
 	s.ledger = newLedger(&opts, run)

@@ -17,11 +17,22 @@ type Work struct {
 	Err    error         // an *Error without bucket and key: the key, the disk or the bytes are at fault
 }
 
-// worker tells Options.Observe what is done.
+// worker tells Options.Observe what is done with a DataKey, until that is revoked.
 type worker struct {
 	observe func(Work)
 	opened  bool
 	mode    cipher.Mode
+	revoked <-chan struct{}
+}
+
+// check fails once the key is revoked.
+func (w worker) check() error {
+	select {
+	case <-w.revoked:
+		return errKindf(KindUnavailable, "the key was revoked while it was used")
+	default:
+		return nil
+	}
 }
 
 // did tells of n bytes that were worked on since start, or why they were not. What a client spoils, or gives up, is not
@@ -41,8 +52,14 @@ func (w worker) did(ctx context.Context, n int64, start time.Time, err error) {
 	w.observe(done)
 }
 
-func (s *Store) sealer(mode cipher.Mode) worker { return worker{s.opts.Observe, false, mode} }
-func (s *Store) opener(mode cipher.Mode) worker { return worker{s.opts.Observe, true, mode} }
+// sealer and opener are called before the key is asked for: see revocation.
+func (s *Store) sealer(mode cipher.Mode) worker {
+	return worker{s.opts.Observe, false, mode, s.revoked.next()}
+}
+
+func (s *Store) opener(mode cipher.Mode) worker {
+	return worker{s.opts.Observe, true, mode, s.revoked.next()}
+}
 
 // mode is the mode of a record, whose zero value means SSE-S3.
 func (e storedEncryption) mode() cipher.Mode { return orDefault(e.Mode, cipher.ModeSSES3) }

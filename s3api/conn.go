@@ -25,6 +25,7 @@ type conn struct {
 	accepted time.Time
 
 	idle     atomic.Bool // between requests
+	transfer atomic.Bool // carries object data, and so holds a DataKey
 	requests atomic.Bool // has begun one
 
 	rolling bool        // each read renews the deadline

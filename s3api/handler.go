@@ -87,18 +87,33 @@ func (s *Server) handle(fh *fasthttp.RequestCtx) {
 	if c.conn != nil {
 		c.conn.rollReads()
 	}
+	c.beginTransfer()
 	ctx, cancel := s.requestContext(c)
 	s.run(caller.With(ctx, s.callerOf(c)), c)
 	s.settle(fh, c)
+	end := func() {
+		cancel()
+		c.endTransfer()
+		s.logRequest(c)
+	}
 	if c.stream != nil {
-		c.stream.onClose(func() {
-			cancel()
-			s.logRequest(c)
-		})
+		c.stream.onClose(end)
 		return
 	}
-	cancel()
-	s.logRequest(c)
+	end()
+}
+
+// beginTransfer marks the connection of a request that carries object data, until endTransfer.
+func (c *call) beginTransfer() {
+	if c.conn != nil && c.route != nil && c.route.transfers && !c.route.admin {
+		c.conn.transfer.Store(true)
+	}
+}
+
+func (c *call) endTransfer() {
+	if c.conn != nil {
+		c.conn.transfer.Store(false)
+	}
 }
 
 // requestContext bounds a request. Transfers of object data have no deadline: they may take as long as they move.

@@ -162,6 +162,17 @@ func (s *Server) dropListener(ln net.Listener) {
 	_ = ln.Close() // closed already when Shutdown did it
 }
 
+// CutTransfers ends the connections on which object data moves, or waits to be moved: the engine has revoked the keys.
+func (s *Server) CutTransfers() {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	for c := range s.conns {
+		if c.transfer.Load() {
+			c.kill()
+		}
+	}
+}
+
 // Load is what a server is doing.
 type Load struct {
 	Requests    int // being served

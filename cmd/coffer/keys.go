@@ -29,7 +29,7 @@ func (h *house) openKeys(ctx context.Context, cfg config.KMS, keyring *local.Key
 		Store: manager.File{FS: h.home.Config}, Box: cipher.NewBox(sealing),
 		References: h.references, KeyReferences: h.keyReferences, Logger: h.log,
 		Given: givenBackend(cfg), NoStandIn: cfg.NoStandIn, SSES3OnKMS: cfg.ForSSES3,
-		KeyMaxAge: cfg.KeyMaxAge, RotateDue: cfg.RotateDue, ProbeInterval: cfg.ProbeInterval,
+		KeyMaxAge: cfg.KeyMaxAge, RotateDue: cfg.RotateDue, ProbeInterval: cfg.ProbeInterval, OnRevoke: h.revoke,
 		Record: recordUse(h.audit),
 	}
 	if h.metrics != nil {
@@ -63,6 +63,14 @@ func (h *house) factories(meta *metastore.DB) map[string]manager.Factory {
 		manager.TypeStatic: func(_ context.Context, c manager.Config, _ cipher.InstanceID) (manager.Service, error) {
 			return static.Open(c.Static.Key.Expose())
 		},
+	}
+}
+
+// revoke ends streams and handles, with the DataKeys that they hold.
+func (h *house) revoke() {
+	if store := h.store.Load(); store != nil {
+		store.Revoke()
+		h.server.CutTransfers()
 	}
 }
 

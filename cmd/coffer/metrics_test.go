@@ -103,22 +103,27 @@ func (s *syncBuffer) String() string {
 	return s.b.String()
 }
 
-// send makes a signed request and wants a status.
-func (m *measured) send(status int, method, path, body string, fields ...string) error {
-	req, err := http.NewRequestWithContext(m.t.Context(), method, m.daemon.URL+path, strings.NewReader(body))
+// signed makes a signed request of a server.
+func signed(ctx context.Context, d *daemon.Daemon, method, path, body string, fields ...string) (*http.Response, error) {
+	req, err := http.NewRequestWithContext(ctx, method, d.URL+path, strings.NewReader(body))
 	if err != nil {
-		return err
+		return nil, err
 	}
 	for i := 0; i+1 < len(fields); i += 2 {
 		req.Header.Set(fields[i], fields[i+1])
 	}
 	const unsigned = "UNSIGNED-PAYLOAD"
 	req.Header.Set("X-Amz-Content-Sha256", unsigned)
-	who := aws.Credentials{AccessKeyID: m.daemon.AccessKey, SecretAccessKey: m.daemon.SecretKey}
-	if err := v4.NewSigner().SignHTTP(m.t.Context(), who, req, unsigned, "s3", "us-east-1", time.Now()); err != nil {
-		return err
+	who := aws.Credentials{AccessKeyID: d.AccessKey, SecretAccessKey: d.SecretKey}
+	if err := v4.NewSigner().SignHTTP(ctx, who, req, unsigned, "s3", "us-east-1", time.Now()); err != nil {
+		return nil, err
 	}
-	answer, err := http.DefaultClient.Do(req)
+	return http.DefaultClient.Do(req)
+}
+
+// send makes a signed request and wants a status.
+func (m *measured) send(status int, method, path, body string, fields ...string) error {
+	answer, err := signed(m.t.Context(), m.daemon, method, path, body, fields...)
 	if err != nil {
 		return err
 	}
@@ -137,7 +142,7 @@ func (m *measured) must(status int, method, path, body string, fields ...string)
 	}
 }
 
-func (m *measured) ask() metricstest.Families {
+func (m *measured) scrape() metricstest.Families {
 	m.t.Helper()
 	all, err := metricstest.Get(m.t.Context(), m.numbers)
 	if err != nil {
@@ -150,7 +155,7 @@ func (m *measured) ask() metricstest.Families {
 func (m *measured) until(what string, fn func(metricstest.Families) bool) metricstest.Families {
 	m.t.Helper()
 	for end := time.Now().Add(patience); ; time.Sleep(50 * time.Millisecond) {
-		all := m.ask()
+		all := m.scrape()
 		if fn(all) {
 			return all
 		}
@@ -197,7 +202,7 @@ func TestMetricsOfVault(t *testing.T) {
 	m.watchCircuit()
 	m.comparePage()
 	for _, label := range []string{"key_id", "operation", "backend"} {
-		for _, value := range m.ask().Values(label) {
+		for _, value := range m.scrape().Values(label) {
 			if strings.Contains(value, "box") || strings.Contains(value, "load") {
 				t.Errorf("label %s names an object or a bucket: %q", label, value)
 			}
@@ -218,7 +223,7 @@ func (m *measured) watchToken() {
 		return fell && rose && f.Sum(operations, "operation", "renew", "outcome", "success", "op_class", "auth") > 0 &&
 			f.Sum(operations, "operation", "login", "outcome", "success") >= 2
 	})
-	if m.ask().Sum("coffer_kms_vault_credentials_fail_closed") != 0 {
+	if m.scrape().Sum("coffer_kms_vault_credentials_fail_closed") != 0 {
 		m.t.Error("there was no token meanwhile")
 	}
 }
@@ -227,17 +232,18 @@ func (m *measured) watchToken() {
 func (m *measured) watchCache() {
 	m.t.Helper()
 	const lookups = "coffer_kms_metadata_cache_lookups_total"
-	before := m.ask()
+	m.must(200, "GET", "/box/o", "") // the load may have taken its place
+	before := m.scrape()
 	for range 10 {
 		m.must(200, "GET", "/box/o", "")
 	}
-	after := m.ask()
+	after := m.scrape()
 	if hits := after.Sum(lookups, "result", "hit") - before.Sum(lookups, "result", "hit"); hits < 10 {
 		m.t.Errorf("%v hits of 10 reads", hits)
 	}
 	m.must(200, "POST", "/rustfs/admin/v3/kms/clear-cache", "")
 	m.must(200, "GET", "/box/o", "")
-	cleared := m.ask()
+	cleared := m.scrape()
 	if cleared.Sum(lookups, "result", "miss") <= after.Sum(lookups, "result", "miss") ||
 		cleared.Sum("coffer_kms_metadata_cache_evictions_total", "cause", "explicit") == 0 {
 		m.t.Error("clearing the cache made no miss")
@@ -259,7 +265,7 @@ func (m *measured) watchRotation() {
 	m.must(200, "POST", "/rustfs/admin/v3/kms/key/rotate?keyName=app", "")
 	m.until("a key that is younger", func(f metricstest.Families) bool { return made(f) > old+time.Second })
 	m.must(200, "POST", "/rustfs/admin/v3/kms/rewrap-bucket", `{"bucket":"box"}`)
-	if n := m.ask().Sum("coffer_kms_rewrapped_keks_total", "backend", "vault", "outcome", "success"); n < 2 {
+	if n := m.scrape().Sum("coffer_kms_rewrapped_keks_total", "backend", "vault", "outcome", "success"); n < 2 {
 		m.t.Errorf("%v KEKs were rewrapped", n)
 	}
 }
@@ -268,7 +274,7 @@ func (m *measured) watchRotation() {
 func (m *measured) watchCircuit() {
 	m.t.Helper()
 	const circuit, operations = "coffer_kms_backend_circuit_open", "coffer_kms_backend_operations_total"
-	if m.ask().Sum(circuit) != 0 {
+	if m.scrape().Sum(circuit) != 0 {
 		m.t.Error("the circuit is open while all is well")
 	}
 	m.proxy.SetFault(vaulttest.Status(http.StatusInternalServerError, "on purpose"))
@@ -307,7 +313,7 @@ func (m *measured) comparePage() {
 		}
 		listed = append(listed, fmt.Sprint(row[1], " ", row[2], " ", strings.Join(names, ",")))
 	}
-	for name, f := range m.ask() {
+	for name, f := range m.scrape() {
 		if strings.HasPrefix(name, "coffer_") {
 			there = append(there, fmt.Sprint(name, " ", f.Type, " ", strings.Join(f.Labels, ",")))
 		} else if !strings.HasPrefix(name, "go_") && !strings.HasPrefix(name, "process_") {
