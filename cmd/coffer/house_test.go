@@ -3,7 +3,9 @@ package main
 import (
 	"bytes"
 	"context"
+	"crypto/md5"
 	"crypto/sha256"
+	"encoding/base64"
 	"encoding/hex"
 	"io"
 	"log/slog"
@@ -40,7 +42,7 @@ type residence struct {
 func inhabit(t testing.TB, root string, variables ...string) *residence {
 	t.Helper()
 	home := filepath.Join(root, "home")
-	environ := append([]string{"HOME=" + home, "COFFER_ROOT_USER=" + testUser, "COFFER_ROOT_PASSWORD=" + testPassword}, variables...)
+	environ := append([]string{"HOME=" + home, "COFFER_METRICS_LISTEN=off", "COFFER_ROOT_USER=" + testUser, "COFFER_ROOT_PASSWORD=" + testPassword}, variables...)
 	cfg, err := config.Load(config.Sources{Environ: environ, UserConfigDir: func() (string, error) { return filepath.Join(home, ".config"), nil }})
 	if err != nil {
 		t.Fatal(err)
@@ -81,6 +83,7 @@ type message struct {
 	header         map[string]string
 	secret         string // the right one when empty
 	unsigned       bool
+	at             time.Time // of signing; now when zero
 }
 
 // reply is an answer that was read.
@@ -113,7 +116,11 @@ func (r *residence) do(m message) reply {
 			creds.SecretAccessKey = m.secret
 		}
 		signer := v4.NewSigner(func(o *v4.SignerOptions) { o.DisableURIPathEscaping = true })
-		if err := signer.SignHTTP(context.Background(), creds, req, hash, "s3", "us-east-1", time.Now()); err != nil {
+		at := m.at
+		if at.IsZero() {
+			at = time.Now()
+		}
+		if err := signer.SignHTTP(context.Background(), creds, req, hash, "s3", "us-east-1", at); err != nil {
 			r.t.Fatal(err)
 		}
 	}
@@ -155,4 +162,14 @@ func files(t testing.TB, dir string) map[string][]byte {
 		all[e.Name()] = data
 	}
 	return all
+}
+
+// customerFields are those of a client's key; which is "" or "Copy-Source-".
+func customerFields(which, key string) map[string]string {
+	sum := md5.Sum([]byte(key))
+	prefix := "X-Amz-" + which + "Server-Side-Encryption-Customer-"
+	return map[string]string{
+		prefix + "Algorithm": "AES256", prefix + "Key": base64.StdEncoding.EncodeToString([]byte(key)),
+		prefix + "Key-Md5": base64.StdEncoding.EncodeToString(sum[:]),
+	}
 }

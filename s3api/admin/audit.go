@@ -41,9 +41,11 @@ func (a *API) auditable() error {
 	return nil
 }
 
+const codeUnrecorded = "AuditUnavailable"
+
 // unrecorded is the answer where there is no record of a request.
 func unrecorded(err error, done string) error {
-	return refuse(http.StatusServiceUnavailable, "AuditUnavailable", "The audit log cannot be written.", "%s %v.", done, err)
+	return refuse(http.StatusServiceUnavailable, codeUnrecorded, "The audit log cannot be written.", "%s %v.", done, err)
 }
 
 // audit records a request, what it was about and what came of it. What changes something is durable in the log before it is
@@ -69,10 +71,11 @@ func (a *API) audit(ctx context.Context, c *call, op string, err error) error {
 	if c.Method == http.MethodGet {
 		record = a.o.Audit.Record
 	}
-	if err := record(ctx, e); err != nil {
-		return unrecorded(err, "What was asked for may have been done.")
+	unwritten := record(ctx, e)
+	if refused, ok := errors.AsType[*Error](err); unwritten == nil || ok && refused.Code == codeUnrecorded {
+		return nil
 	}
-	return nil
+	return unrecorded(unwritten, "What was asked for may have been done.")
 }
 
 // outcomeOf is the class of an error: of its own, else that of the status it is answered with.
