@@ -127,6 +127,9 @@ func TestAdminServed(t *testing.T) {
 			}
 		}
 	}
+	if logged := s.logs.String(); strings.Contains(logged, `"bucket"`) || !strings.Contains(logged, `"operation":"Admin"`) {
+		t.Errorf("the log takes a path for a bucket:\n%s", logged)
+	}
 }
 
 // TestAdminEmptyRegion signs as madmin does. Elsewhere such a scope is refused.

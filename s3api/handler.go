@@ -274,7 +274,7 @@ func (s *Server) logRequest(c *call) {
 	}
 	if c.route != nil {
 		attrs = append(attrs, slog.String("operation", c.route.op))
-		if !c.route.open { // health has no bucket
+		if !c.route.open && !c.route.admin { // health and the administration have no bucket
 			attrs = append(attrs, slog.String("bucket", c.bucket))
 		}
 	}
