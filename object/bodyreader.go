@@ -120,7 +120,7 @@ func (r *bodyReader) openChunk(ctx context.Context, e *extent) error {
 	}
 	var sealed io.ReaderAt
 	var size int64
-	if e.Place == inMetastore {
+	if e.Place.inMetastore() {
 		value, err := r.store.inlineChunk(ctx, e.Chunk)
 		if err != nil {
 			return err

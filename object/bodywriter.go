@@ -26,6 +26,17 @@ type bodyWriter struct {
 	extents []extent // of finished chunks, and of the current one as its last
 	size    int64
 	commits errgroup.Group // at most one
+	durable int            // of extents, how many lie in chunks that are durable
+}
+
+// isOpen reports whether a chunk is still being written.
+func (w *bodyWriter) isOpen(id cipher.ChunkID) bool {
+	for _, e := range w.extents[w.durable:] {
+		if e.Chunk == id {
+			return true
+		}
+	}
+	return false
 }
 
 func (s *Store) newBodyWriter(ctx context.Context, key *cipher.DataKey, mode cipher.Mode, g *grant) (*bodyWriter, error) {
@@ -116,7 +127,11 @@ func (w *bodyWriter) finish(ctx context.Context) error {
 			return err
 		}
 	}
-	return w.commits.Wait()
+	if err := w.commits.Wait(); err != nil {
+		return err
+	}
+	w.durable = len(w.extents)
+	return nil
 }
 
 // abort removes everything that was written. What cannot be removed now is removed at the next start.

@@ -51,11 +51,13 @@ type collector struct {
 	done   chan struct{}
 	pass   sync.Mutex // one pass at a time, held across its transactions
 
+	marks map[string]uint64 // of garbage that waits for readers, by its place in the queue; guarded by pass
+
 	collected, failures atomic.Uint64
 }
 
 func newCollector(s *Store) *collector {
-	return &collector{store: s, kicks: make(chan struct{}, 1), done: make(chan struct{})}
+	return &collector{store: s, kicks: make(chan struct{}, 1), done: make(chan struct{}), marks: make(map[string]uint64)}
 }
 
 func (c *collector) start() {
@@ -198,7 +200,7 @@ func (s *Store) collectBatch(ctx context.Context, keys [][]byte, removals []*rem
 	done := 0
 	w := sweep{store: s}
 	for i, r := range removals {
-		if s.pins.pinned(r.Body.ID) && !r.Body.IsZero() {
+		if s.collector.heldUp(keys[i], r) {
 			continue
 		}
 		err := w.remove(ctx, keys[i], r)
@@ -231,10 +233,17 @@ func (w *sweep) remove(ctx context.Context, key []byte, r *removal) error {
 	if !r.Bucket.IsZero() {
 		return w.removeKEKs(ctx, key, r.Bucket)
 	}
-	if shared, err := w.store.dropReference(ctx, key, r.Body.ID); shared || err != nil {
-		return err
+	if r.Garbage != nil {
+		return w.removeGarbage(ctx, key, r)
 	}
-	err := w.store.opts.Meta.View(ctx, func(v *metastore.View) error {
+	shared, lent, err := w.store.dropReference(ctx, key, r.Body.ID)
+	switch {
+	case shared || err != nil:
+		return err
+	case lent || r.Body.Edited != unedited:
+		return w.removeOwned(ctx, key, r)
+	}
+	err = w.store.opts.Meta.View(ctx, func(v *metastore.View) error {
 		for _, ref := range r.Parts {
 			if err := w.delete(ctx, pageKey(ref.Page)); err != nil {
 				return err
@@ -250,56 +259,10 @@ func (w *sweep) remove(ctx context.Context, key []byte, r *removal) error {
 	return w.delete(ctx, key)
 }
 
-// dropReference takes one reference off a shared body and its removal off the queue. It answers false, and does
-// nothing, when the reference was the only one.
-func (s *Store) dropReference(ctx context.Context, key []byte, id cipher.BodyID) (bool, error) {
-	shared := false
-	err := s.opts.Meta.Update(ctx, func(tx *metastore.Tx) error {
-		shared = false
-		count, err := bodyCount(tx.GetForUpdate, id)
-		if err != nil || count == 1 {
-			return err
-		}
-		shared = true
-		if err := putBodyCount(tx, id, count-1); err != nil {
-			return err
-		}
-		return tx.Delete(key)
-	})
-	return shared, err
-}
-
-// bodyCount reads how many records share a body.
-func bodyCount(get func([]byte) ([]byte, error), id cipher.BodyID) (uint32, error) {
-	value, err := get(countKey(id))
-	if errors.Is(err, metastore.ErrNotFound) {
-		return 1, nil
-	}
-	if err != nil {
-		return 0, err
-	}
-	var c countRecord
-	if err := decode(value, &c); err != nil {
-		return 0, err
-	}
-	if c.Count < 2 {
-		return 0, errKindf(KindCorrupt, "body %v has a count of %d", id, c.Count)
-	}
-	return c.Count, nil
-}
-
-// putBodyCount writes the count of a shared body; 1 is written as absence.
-func putBodyCount(tx *metastore.Tx, id cipher.BodyID, count uint32) error {
-	if count == 1 {
-		return tx.Delete(countKey(id))
-	}
-	return tx.Put(countKey(id), encode(&countRecord{Format: recordFormat, Count: count}))
-}
-
 // addBody adds the chunks and pages of a part of a body's tree.
 func (w *sweep) addBody(ctx context.Context, extents []extent, pages []cipher.PageID) error {
 	for _, e := range extents {
-		if e.Place == inMetastore {
+		if e.Place.inMetastore() {
 			if err := w.delete(ctx, dataKey(e.Chunk)); err != nil {
 				return err
 			}

@@ -201,11 +201,11 @@ func (s *Store) copyShared(ctx context.Context, c *copying) (*record, error) {
 		if now == nil || now.Body.ID != source.Body.ID {
 			return errSourceChanged
 		}
-		count, err := bodyCount(tx.GetForUpdate, source.Body.ID)
+		count, lent, err := bodyCount(tx.GetForUpdate, source.Body.ID)
 		if err != nil {
 			return err
 		}
-		return putBodyCount(tx.Tx, source.Body.ID, count+1)
+		return putBodyCount(tx.Tx, source.Body.ID, count+1, lent)
 	})
 }
 

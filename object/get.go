@@ -147,10 +147,9 @@ func (s *Store) findPinned(ctx context.Context, bucket, key, versionID string) (
 		using.end()
 		return nil, id, nil, err
 	}
-	body := r.Body.ID
-	s.pins.pin(body)
+	pinned := s.pins.pin(r.Body.ID)
 	return r, id, func() {
-		s.pins.unpin(body)
+		pinned.release()
 		using.end()
 	}, nil
 }

@@ -138,7 +138,7 @@ func (in *Inspection) inspectBody(ctx context.Context, v *metastore.View, b *bod
 		for _, e := range extents {
 			in.Keys[e.Slot].Extents++
 			in.Keys[e.Slot].Bytes += e.Length
-			if !chunks[e.Chunk] && e.Place == inMetastore {
+			if !chunks[e.Chunk] && e.Place.inMetastore() {
 				in.Body.Inline++
 			}
 			chunks[e.Chunk] = true
@@ -149,6 +149,6 @@ func (in *Inspection) inspectBody(ctx context.Context, v *metastore.View, b *bod
 	if err != nil {
 		return err
 	}
-	in.Body.References, err = bodyCount(v.Get, b.ID)
+	in.Body.References, _, err = bodyCount(v.Get, b.ID)
 	return err
 }

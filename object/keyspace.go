@@ -28,6 +28,8 @@ const (
 	tagTimes  = 't' // bucket id, directory → timesRecord
 	tagShared = 'o' // bucket id, object id → record with several names
 	tagLink   = 'l' // bucket id, object id, key → linkRecord
+	tagBody   = 'b' // body id → bodyRecord
+	tagOwned  = 'x' // body id, chunk id → place: a chunk that an edit gave to a body
 )
 
 const (
@@ -87,6 +89,8 @@ func nameOf(metaKey []byte) string { return string(metaKey[1+len(cipher.BucketID
 
 func dataKey(id cipher.ChunkID) []byte    { return append([]byte{tagData}, id[:]...) }
 func pageKey(id cipher.PageID) []byte     { return append([]byte{tagPage}, id[:]...) }
+func bodyKey(id cipher.BodyID) []byte     { return append([]byte{tagBody}, id[:]...) }
+func ownedPrefix(b cipher.BodyID) []byte  { return append([]byte{tagOwned}, b[:]...) }
 func countKey(id cipher.BodyID) []byte    { return append([]byte{tagCount}, id[:]...) }
 func partPrefix(u cipher.UploadID) []byte { return append([]byte{tagPart}, u[:]...) }
 
@@ -101,6 +105,8 @@ func partNumber(metaKey []byte) (int, error) {
 	}
 	return int(binary.BigEndian.Uint16(metaKey[1+cipher.IDSize:])), nil
 }
+
+func ownedKey(b cipher.BodyID, id cipher.ChunkID) []byte { return append(ownedPrefix(b), id[:]...) }
 
 // Kinds of entries in the removal queue; the id behind them is that of a record's object, a part's body, an upload or a bucket.
 const (

@@ -121,10 +121,23 @@ type body struct {
 	Depth   uint8         `cbor:"2,keyasint,omitzero"`
 	Extents []extent      `cbor:"3,keyasint,omitempty"`
 	Pages   []pageRef     `cbor:"4,keyasint,omitempty"`
+
+	Edited editState       `cbor:"5,keyasint,omitzero"`
+	Stale  int64           `cbor:"6,keyasint,omitzero"`  // bytes of its chunks that edits have covered since it was tidied
+	Bases  []cipher.BodyID `cbor:"7,keyasint,omitempty"` // bodies that it borrows from; it holds a reference on each
 }
 
 // IsZero lets the body of an empty object be left out.
 func (b body) IsZero() bool { return b.ID.IsZero() }
+
+// editState says how to find all chunks that a body owns.
+type editState uint8
+
+const (
+	unedited   editState = 0 // its tree names them, in pages that are all its own
+	editedOnce editState = 1 // those of the tree that its bodyRecord has as Origin, and those under its ownedKeys
+	editedTidy editState = 2 // those under its ownedKeys
+)
 
 // extent is a run of a body's bytes. What no extent covers reads as zeros.
 type extent struct {
@@ -178,6 +191,8 @@ type page struct {
 	Extents []extent    `cbor:"2,keyasint,omitempty"`
 	Refs    []pageRef   `cbor:"3,keyasint,omitempty"`
 	Parts   []partEntry `cbor:"4,keyasint,omitempty"`
+
+	Owner cipher.BodyID `cbor:"5,keyasint,omitzero"` // set by edits; absent: the body that was written with it
 }
 
 // storeRecord binds the metastore to its store.
@@ -262,12 +277,31 @@ type removal struct {
 	Upload cipher.UploadID `cbor:"4,keyasint,omitzero"`
 	Used   []byte          `cbor:"5,keyasint,omitempty"` // bit n%8 of byte n/8 is part n
 	Bucket cipher.BucketID `cbor:"6,keyasint,omitzero"`
+
+	Garbage *garbage `cbor:"7,keyasint,omitempty"` // what Body.ID, which lives on, does not need any more
+	Base    bool     `cbor:"8,keyasint,omitzero"`  // a reference of a body that borrowed from Body.ID; its bodyRecord has the tree
+}
+
+// garbage is what an edit of a body left behind.
+type garbage struct {
+	Pages  []cipher.PageID  `cbor:"1,keyasint,omitempty"`
+	Files  []cipher.ChunkID `cbor:"2,keyasint,omitempty"` // chunks of the chunk store
+	Inline []cipher.ChunkID `cbor:"3,keyasint,omitempty"` // chunks of the metastore
+}
+
+// bodyRecord says what a body owns beside what its present tree shows. It exists for bodies that were edited, and for
+// those that others borrow from.
+type bodyRecord struct {
+	Format uint8 `cbor:"1,keyasint"`
+	Origin *body `cbor:"2,keyasint,omitempty"` // the tree as it was before the first edit since the body was tidied
+	Frozen *body `cbor:"3,keyasint,omitempty"` // the tree as it is since others borrow from it
 }
 
 // countRecord counts the records that share a body, two or more. An absent one means a single reference.
 type countRecord struct {
 	Format uint8  `cbor:"1,keyasint"`
 	Count  uint32 `cbor:"2,keyasint"`
+	Lent   bool   `cbor:"3,keyasint,omitzero"` // other bodies borrowed from it: it has a bodyRecord, and this entry stays at 1
 }
 
 // linkRecord says that a key is a name of a shared record; the metastore key says which.
@@ -316,6 +350,7 @@ func (r *removal) format() uint8      { return r.Format }
 func (r *countRecord) format() uint8  { return r.Format }
 func (r *timesRecord) format() uint8  { return r.Format }
 func (r *linkRecord) format() uint8   { return r.Format }
+func (r *bodyRecord) format() uint8   { return r.Format }
 
 // decode reads v from b. Trailing bytes, unknown fields and another format are errors of KindCorrupt.
 func decode(b []byte, v formatted) error {
@@ -347,7 +382,7 @@ func validateExtents(extents []extent, slots int) error {
 	var end int64
 	for _, e := range extents {
 		if e.Offset < end || e.Length <= 0 || e.At < 0 || e.Offset > math.MaxInt64-e.Length || e.At > math.MaxInt64-e.Length ||
-			int(e.Slot) >= slots || e.Place > inMetastore {
+			int(e.Slot) >= slots || e.Place > borrowedInMetastore {
 			return errKindf(KindCorrupt, "extent at %d of %d bytes", e.Offset, e.Length)
 		}
 		end = e.Offset + e.Length

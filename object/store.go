@@ -28,6 +28,8 @@ type Options struct {
 	InlineLimit  int              // bytes; bodies up to it lie in the metastore. Default 16 KiB, at most 47 KiB
 	ChunkSize    int64            // bytes of plaintext in a chunk file. Default 64 MiB
 	FrameSize    int              // bytes of plaintext in a frame. Default cipher.DefaultFrameSize
+	SealAfter    int64            // bytes written to a File that gather in memory before they are sealed. Default 4 MiB
+	WriteMemory  int64            // bytes written to all Files that may gather; above it each seals its own. Default 64 MiB
 	CollectEvery time.Duration    // pause of the collector when nothing wakes it. Default 30 s
 	Observe      func(Work)       // is told of sealing and opening, from many goroutines; default: nothing
 }
@@ -39,6 +41,8 @@ const DefaultKeyID = "coffer-sse-s3"
 const (
 	DefaultInlineLimit  = 16 << 10 // BenchmarkInlineLimit: above it files are about as quick to put, and quicker to get
 	DefaultChunkSize    = 64 << 20
+	DefaultSealAfter    = 4 << 20
+	DefaultWriteMemory  = 64 << 20
 	DefaultCollectEvery = 30 * time.Second
 )
 
@@ -61,9 +65,12 @@ func (o *Options) setDefaults() error {
 	o.InlineLimit = orDefault(o.InlineLimit, DefaultInlineLimit)
 	o.ChunkSize = orDefault(o.ChunkSize, DefaultChunkSize)
 	o.FrameSize = orDefault(o.FrameSize, cipher.DefaultFrameSize)
+	o.SealAfter = orDefault(o.SealAfter, DefaultSealAfter)
+	o.WriteMemory = orDefault(o.WriteMemory, DefaultWriteMemory)
 	o.CollectEvery = orDefault(o.CollectEvery, DefaultCollectEvery)
-	if o.InlineLimit < 0 || o.InlineLimit > maxInlineLimit || o.ChunkSize < 1 || o.CollectEvery < 0 {
-		return fmt.Errorf("object: InlineLimit %d, ChunkSize %d or CollectEvery %v out of range", o.InlineLimit, o.ChunkSize, o.CollectEvery)
+	if o.InlineLimit < 0 || o.InlineLimit > maxInlineLimit || o.ChunkSize < 1 || o.SealAfter < 1 || o.WriteMemory < 1 || o.CollectEvery < 0 {
+		return fmt.Errorf("object: InlineLimit %d, ChunkSize %d, SealAfter %d, WriteMemory %d or CollectEvery %v out of range",
+			o.InlineLimit, o.ChunkSize, o.SealAfter, o.WriteMemory, o.CollectEvery)
 	}
 	return nil
 }
@@ -89,6 +96,7 @@ type Store struct {
 	revoked   *revocation
 	collector *collector
 	ledger    *ledger
+	files     *files
 	watchers  watchers
 	jobs      *rewrapJobs
 
@@ -114,6 +122,7 @@ func Open(ctx context.Context, opts Options) (*Store, error) {
 		revoked:  newRevocation(),
 	}
 	s.collector = newCollector(s)
+	s.files = newFiles(s)
 	s.ledger = newLedger(&opts, run)
 	s.jobs = newRewrapJobs(s)
 	s.keys.buckets.update = s.update
@@ -132,12 +141,15 @@ func Open(ctx context.Context, opts Options) (*Store, error) {
 		return nil, s.wrap("open background rewraps", "", "", err)
 	}
 	s.collector.start()
+	s.files.start()
 	return s, nil
 }
 
-// Close stops what runs in the background and waits for it. Readers must be closed before.
+// Close commits what Files have changed, stops what runs in the background and waits for it. Readers must be closed
+// before, and Files should be.
 func (s *Store) Close() error {
 	s.jobs.close()
+	s.files.finish()
 	s.collector.stop()
 	s.ledger.close()
 	return nil

@@ -95,9 +95,15 @@ func (s *Store) lookup(ctx context.Context, b *body, size, offset int64, slots i
 	err := s.opts.Meta.View(ctx, func(v *metastore.View) error {
 		refs := b.Pages
 		for depth := b.Depth; ; depth-- {
+			if depth > maxTreeDepth {
+				return errKindf(KindCorrupt, "body tree of depth %d", depth)
+			}
 			i := covering(refs, offset)
-			if i < 0 || depth > maxTreeDepth {
-				return errKindf(KindCorrupt, "body has no page for offset %d", offset)
+			if i < 0 { // an edited body may begin with a hole
+				if len(refs) > 0 {
+					next = min(next, refs[0].First)
+				}
+				return nil
 			}
 			if i+1 < len(refs) {
 				next = refs[i+1].First
@@ -155,16 +161,26 @@ func eachFrom(entries []partEntry, number int, fn func(partEntry) bool) bool {
 	return true
 }
 
+// visit calls page for a body's pages, children before their parents, and extents for those of the root.
+func (b *body) visit(v *metastore.View, page func(*page, cipher.PageID) error, extents func([]extent)) error {
+	if b.Depth == 0 {
+		extents(b.Extents)
+		return nil
+	}
+	return visitRefs(v, b.Pages, b.Depth, page)
+}
+
 // walk visits a body's pages and chunks, children before their parents, so that a removal which is cut off can be
 // repeated from the root. A page that is gone already is passed over.
 func (b *body) walk(v *metastore.View, visit func(extents []extent, pages []cipher.PageID) error) error {
-	if b.Depth == 0 {
-		return visit(b.Extents, nil)
-	}
-	return walkRefs(v, b.Pages, b.Depth, visit)
+	var err error
+	walked := b.visit(v, func(p *page, id cipher.PageID) error {
+		return visit(p.Extents, []cipher.PageID{id})
+	}, func(extents []extent) { err = visit(extents, nil) })
+	return errors.Join(walked, err)
 }
 
-func walkRefs(v *metastore.View, refs []pageRef, depth uint8, visit func([]extent, []cipher.PageID) error) error {
+func visitRefs(v *metastore.View, refs []pageRef, depth uint8, visit func(*page, cipher.PageID) error) error {
 	if depth > maxTreeDepth {
 		return errKindf(KindCorrupt, "body tree of depth %d", depth)
 	}
@@ -177,11 +193,11 @@ func walkRefs(v *metastore.View, refs []pageRef, depth uint8, visit func([]exten
 			return err
 		}
 		if depth > 1 {
-			if err := walkRefs(v, p.Refs, depth-1, visit); err != nil {
+			if err := visitRefs(v, p.Refs, depth-1, visit); err != nil {
 				return err
 			}
 		}
-		if err := visit(p.Extents, []cipher.PageID{ref.Page}); err != nil {
+		if err := visit(p, ref.Page); err != nil {
 			return err
 		}
 	}

@@ -193,12 +193,18 @@ func WithOrigin(ctx context.Context, w *Watcher) context.Context {
 	return context.WithValue(ctx, originKey{}, w)
 }
 
+// originOf returns whose doing a change under the context is; false where it is nobody's who watches.
+func originOf(ctx context.Context) (*Watcher, bool) {
+	w, own := ctx.Value(originKey{}).(*Watcher)
+	return w, own
+}
+
 // publish tells everybody but the origin of the changes, and waits until they have dealt with them where there is none.
 func (s *watchers) publish(ctx context.Context, bucket string, changes []Change) {
 	if s.count.Load() == 0 || len(changes) == 0 {
 		return
 	}
-	origin, own := ctx.Value(originKey{}).(*Watcher)
+	origin, own := originOf(ctx)
 	s.mu.Lock()
 	all := slices.Clone(s.all)
 	s.mu.Unlock()
