@@ -3,6 +3,7 @@ package object
 import (
 	"context"
 	"crypto/md5"
+	"strings"
 
 	"coffer/cipher"
 )
@@ -35,6 +36,9 @@ func (s *Store) makeDir(ctx context.Context, bucket, dir string, a *Attributes) 
 	marker.Attributes = a.stored(now)
 	var node *Node
 	err = s.changeNames(ctx, bucket, cipher.BucketID{}, func(n *nameWriter) error {
+		if s.files.at(n.bucket.ID, strings.TrimSuffix(dir, "/")) != nil {
+			return errKind(KindExists)
+		}
 		if err := n.mustBeFree(dir); err != nil {
 			return err
 		}
@@ -124,6 +128,9 @@ func (s *Store) removeDir(ctx context.Context, bucket, dir string) error {
 	}
 	now := s.opts.Now().UnixNano()
 	return s.changeNames(ctx, bucket, cipher.BucketID{}, func(n *nameWriter) error {
+		if len(s.files.below(n.bucket.ID, dir)) > 0 {
+			return errKind(KindNotEmpty)
+		}
 		if err := n.removeEmptyDir(dir); err != nil {
 			return err
 		}
@@ -165,21 +172,32 @@ func (s *Store) unlink(ctx context.Context, bucket, key string) error {
 	if err := s.space.admitRemoval(ctx); err != nil {
 		return err
 	}
+	b, err := s.bucket(ctx, bucket)
+	if err != nil || s.dropUnborn(b.ID, key) {
+		return err
+	}
 	now := s.opts.Now().UnixNano()
-	err := s.changeNames(ctx, bucket, cipher.BucketID{}, func(n *nameWriter) error {
-		r, err := n.current(key)
-		if err != nil {
+	var gone *record
+	var other string
+	s.files.moves.RLock()
+	defer s.files.moves.RUnlock()
+	err = s.changeNames(ctx, bucket, b.ID, func(n *nameWriter) error {
+		if gone, err = n.current(key); err != nil {
 			return err
 		}
-		if r == nil {
+		if gone == nil {
 			return errKind(KindNoSuchKey)
 		}
-		if err := n.remove(key, r); err != nil {
+		if other, err = n.nameBeside(gone, key); err != nil {
+			return err
+		}
+		if err := n.remove(key, gone); err != nil {
 			return err
 		}
 		return n.touchDirectory(parentOf(key), now)
 	})
 	if err == nil {
+		s.files.unnamed(gone.Object, key, other)
 		s.collector.wake()
 	}
 	return err

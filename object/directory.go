@@ -22,6 +22,9 @@ func (s *Store) Lookup(ctx context.Context, bucket, dir, name string) (file, dir
 			if file, err = n.file(bucket, dir+name); err != nil {
 				return err
 			}
+			if file = s.withChanges(file); file == nil {
+				file = s.unbornNode(n.bucket.ID, dir+name)
+			}
 		}
 		directory, err = n.directory(bucket, dir+name+"/")
 		return err
@@ -42,7 +45,10 @@ func (s *Store) Stat(ctx context.Context, bucket, key string) (Node, error) {
 		if isDirectory(key) {
 			node, err = n.directory(bucket, key)
 		} else {
-			node, err = n.file(bucket, key)
+			if node, err = n.file(bucket, key); err == nil && node == nil {
+				node = s.unbornNode(n.bucket.ID, key)
+			}
+			node = s.withChanges(node)
 		}
 		return err
 	})
@@ -55,7 +61,7 @@ func (s *Store) Stat(ctx context.Context, bucket, key string) (Node, error) {
 	return *node, nil
 }
 
-// ReadDir returns one page of what lies directly in a directory.
+// ReadDir returns one page of what lies directly in a directory: max entries, and those that S3 does not know yet.
 func (s *Store) ReadDir(ctx context.Context, bucket, dir string, after ListPosition, max int) (ReadDirResult, error) {
 	var out ReadDirResult
 	err := s.readDir(ctx, bucket, dir, after, max, &out)
@@ -98,6 +104,7 @@ func (s *Store) readDir(ctx context.Context, bucket, dir string, after ListPosit
 			return err
 		})
 		out.More, out.Next = f.more, f.last
+		s.mergeOpen(n.bucket.ID, dir, after, out)
 		if err != nil || len(out.Nodes) > 0 || after.Key != "" {
 			return err
 		}

@@ -119,8 +119,10 @@ type fileCommit struct {
 	result *record
 }
 
-// errOtherName says that the name of a file does not name it.
-var errOtherName = errors.New("the name stands for something else")
+// notNamed says that the name of a file does not name it any more; it is another name that the file still has, or "".
+type notNamed string
+
+func (notNamed) Error() string { return "the name stands for something else" }
 
 // commit makes everything that was changed durable and visible to S3. The caller holds mu.
 func (f *openFile) commit(ctx context.Context) error {
@@ -133,15 +135,20 @@ func (f *openFile) commit(ctx context.Context) error {
 			return nil // it lives on for those who have it open
 		}
 		err := f.commitAs(ctx, key)
-		if !errors.Is(err, errOtherName) {
+		other, ok := errors.AsType[notNamed](err)
+		if !ok {
 			return err
 		}
 		// A rename may be about to tell the new name.
 		f.store.files.moves.Lock()
 		f.store.files.moves.Unlock() //nolint:staticcheck // SA2001: it waits for renames under way
-		if again, named := f.store.files.name(f); named && again == key {
+		if again, named := f.store.files.name(f); !named || again != key {
+			continue
+		}
+		if other == "" {
 			return f.stale()
 		}
+		f.store.files.unnamed(f.object, key, string(other))
 	}
 	return nil
 }
@@ -304,7 +311,11 @@ func (c *fileCommit) write(n *nameWriter) error {
 	case f.unborn:
 		r = *f.base
 	case was == nil || was.Object != f.object:
-		return errOtherName
+		other, err := n.otherName(f.object, c.key)
+		if err != nil {
+			return err
+		}
+		return notNamed(other)
 	case f.data && !sameBody(&was.Body, &f.base.Body):
 		return errKind(KindStale)
 	default:

@@ -75,6 +75,14 @@ func (n *nameWriter) otherName(object cipher.ObjectID, key string) (string, erro
 	return "", nil
 }
 
+// nameBeside returns a name that a file keeps when the given one is taken away, "" if it has no other.
+func (n *nameWriter) nameBeside(r *record, key string) (string, error) {
+	if r.Links < 2 {
+		return "", nil
+	}
+	return n.otherName(r.Object, key)
+}
+
 // Link gives a file another name, which must not exist. All its names are the same file from then on: whoever changes
 // one, changes all; one that is replaced or removed leaves the others.
 func (s *Store) Link(ctx context.Context, bucket, from, to string) (Node, error) {
@@ -92,6 +100,14 @@ func (s *Store) link(ctx context.Context, bucket, from, to string) (node *Node, 
 	if err := s.space.admitChange(ctx); err != nil {
 		return nil, err
 	}
+	err = s.moving(ctx, bucket, []string{from, to}, func() error {
+		node, err = s.linkCommitted(ctx, bucket, from, to)
+		return err
+	})
+	return node, err
+}
+
+func (s *Store) linkCommitted(ctx context.Context, bucket, from, to string) (node *Node, err error) {
 	err = s.changeNames(ctx, bucket, cipher.BucketID{}, func(n *nameWriter) error {
 		r, err := n.current(from)
 		if err != nil {

@@ -27,7 +27,7 @@ func (s *Store) rename(ctx context.Context, req *RenameRequest) error {
 	if err := s.space.admitChange(ctx); err != nil {
 		return err
 	}
-	return s.renameFile(ctx, req)
+	return s.moving(ctx, req.Bucket, []string{req.From, req.To}, func() error { return s.renameFile(ctx, req) })
 }
 
 func (r *RenameRequest) validate() error {
@@ -48,9 +48,12 @@ func (r *RenameRequest) validate() error {
 }
 
 func (s *Store) renameFile(ctx context.Context, req *RenameRequest) error {
-	replaced := false
+	var bucket cipher.BucketID
+	var replaced *record
+	var other string // name of what was replaced
+	moved := false
 	err := s.changeNames(ctx, req.Bucket, cipher.BucketID{}, func(n *nameWriter) error {
-		replaced = false
+		bucket, replaced, moved = n.bucket.ID, nil, false
 		from, err := n.current(req.From)
 		if err != nil {
 			return err
@@ -66,16 +69,30 @@ func (s *Store) renameFile(ctx context.Context, req *RenameRequest) error {
 			return errKind(KindExists)
 		case to != nil && to.Object == from.Object:
 			return nil // two names of one file, or one: rename(2) does nothing
-		case req.Exchange:
+		}
+		moved = true
+		if req.Exchange {
 			return n.exchange(req, from, to)
 		}
-		replaced = to != nil
+		if replaced = to; to != nil {
+			if other, err = n.nameBeside(to, req.To); err != nil {
+				return err
+			}
+		}
 		return n.move(req, from, to)
 	})
-	if err == nil && replaced {
+	switch {
+	case err != nil || !moved:
+		return err
+	case req.Exchange:
+		s.files.exchanged(bucket, req.From, req.To)
+		return nil
+	case replaced != nil:
+		s.files.unnamed(replaced.Object, req.To, other)
 		s.collector.wake()
 	}
-	return err
+	s.files.renamed(bucket, req.From, req.To)
+	return nil
 }
 
 // move gives a file the name To. to is what it names until now, or nil.

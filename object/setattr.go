@@ -32,6 +32,9 @@ func (s *Store) setFileAttributes(ctx context.Context, bucket, key string, c *At
 	if err := ValidateKey(key); err != nil {
 		return nil, err
 	}
+	if node, open, err := s.setOpenAttributes(ctx, bucket, key, c); open || err != nil {
+		return node, err
+	}
 	now := s.opts.Now().UnixNano()
 	err = s.changeNames(ctx, bucket, cipher.BucketID{}, func(n *nameWriter) error {
 		r, err := n.current(key)
