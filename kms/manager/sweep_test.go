@@ -132,7 +132,7 @@ func TestMaxAgeOfAllKeys(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
 		w := newWorld()
-		w.options.RotateDue, w.options.KeyMaxAge = true, 2*day
+		w.options.RotateDue, w.options.KeyMaxAge, w.options.SweepInterval = true, 2*day, 30*day
 		m := w.open(t)
 		must(t, m.Apply(t.Context(), vault("https://a")))
 		do(t, m, func(ctx context.Context, s manager.Service) error {
