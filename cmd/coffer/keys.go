@@ -32,6 +32,9 @@ func (h *house) openKeys(ctx context.Context, cfg config.KMS, keyring *local.Key
 		KeyMaxAge: cfg.KeyMaxAge, RotateDue: cfg.RotateDue, ProbeInterval: cfg.ProbeInterval, OnRevoke: h.revoke,
 		Record: recordUse(h.audit),
 	}
+	if cfg.RewrapDue {
+		options.OnSwept = h.rewrapRotated
+	}
 	if h.metrics != nil {
 		options.Watcher = h.metrics
 	}
@@ -76,13 +79,13 @@ func (h *house) revoke() {
 
 // references counts what an instance still protects.
 func (h *house) references(ctx context.Context, instance cipher.InstanceID) (manager.Counts, error) {
-	return h.count(ctx, func(e object.CensusEntry) bool { return e.Instance == instance })
+	return h.count(ctx, kms.KeyRef{Instance: instance})
 }
 
 // keyReferences counts what a key still protects, in all its versions. The
 // default encryption of a bucket counts as a KEK, which its next object needs.
 func (h *house) keyReferences(ctx context.Context, key kms.KeyRef) (manager.Counts, error) {
-	sum, err := h.count(ctx, func(e object.CensusEntry) bool { return e.Instance == key.Instance && e.KeyID == key.KeyID })
+	sum, err := h.count(ctx, kms.KeyRef{Instance: key.Instance, KeyID: key.KeyID})
 	if err != nil {
 		return sum, err
 	}
@@ -91,18 +94,28 @@ func (h *house) keyReferences(ctx context.Context, key kms.KeyRef) (manager.Coun
 	return sum, err
 }
 
-func (h *house) count(ctx context.Context, wanted func(object.CensusEntry) bool) (manager.Counts, error) {
-	var sum manager.Counts
+func (h *house) count(ctx context.Context, of kms.KeyRef) (manager.Counts, error) {
 	store := h.store.Load()
 	if store == nil {
-		return sum, errNotOpen
+		return manager.Counts{}, errNotOpen
 	}
-	entries, err := store.Census(ctx)
-	for _, e := range entries {
-		if wanted(e) {
-			sum.KEKs += uint64(e.KEKs)
-			sum.Objects += uint64(e.Objects) + uint64(e.Uploads)
+	d, err := store.Dependents(ctx, of)
+	return manager.Counts{KEKs: uint64(d.KEKs), Objects: uint64(d.Objects), Uploads: uint64(d.Uploads), Open: uint64(d.Open)}, err
+}
+
+// rewrapRotated begins to rewrap, in the background, what keys have wrapped that
+// were rotated because they were due.
+func (h *house) rewrapRotated(ctx context.Context, swept []manager.Swept) {
+	store := h.store.Load()
+	for _, k := range swept {
+		if !k.Rotated || store == nil {
+			continue
 		}
+		jobs, err := store.StartRewraps(ctx, object.RewrapJobRequest{From: kms.KeyRef{Instance: k.Instance, KeyID: k.KeyID}})
+		if err != nil {
+			h.log.Warn("what a rotated key has wrapped cannot be rewrapped", "key", k.KeyID, "error", err)
+			continue
+		}
+		h.log.Info("rewrapping what a rotated key has wrapped", "key", k.KeyID, "buckets", len(jobs))
 	}
-	return sum, err
 }

@@ -31,6 +31,7 @@ type KMS struct {
 	ForSSES3      bool          // SSE-S3 uses the backend too
 	KeyMaxAge     time.Duration // of keys for which none is set; 0: none
 	RotateDue     bool          // keys older than their maximum age are rotated
+	RewrapDue     bool          // and what they have wrapped is rewrapped in the background
 	ProbeInterval time.Duration // 0: the default; negative: no probes
 	ReadyCheck    bool          // not ready while the backend does not work
 	Insecure      bool          // plain HTTP, unverified TLS, keys in a temporary directory
@@ -95,6 +96,7 @@ func kmsSettings() []setting {
 		{name: "kms-for-sse-s3", fallback: []string{"false"}, set: truth(func(c *draft) *bool { return &c.KMS.ForSSES3 })},
 		{name: "kms-rotation-max-age-secs", set: parsed(func(c *draft) *time.Duration { return &c.KMS.KeyMaxAge }, parseMaxAge)},
 		{name: "kms-rotate-due", fallback: []string{"false"}, set: truth(func(c *draft) *bool { return &c.KMS.RotateDue })},
+		{name: "kms-rewrap-due", fallback: []string{"false"}, set: truth(func(c *draft) *bool { return &c.KMS.RewrapDue })},
 		{name: "kms-probe-interval-secs", fallback: []string{"60"}, set: parsed(func(c *draft) *time.Duration { return &c.KMS.ProbeInterval }, parseProbeInterval)},
 		{
 			name: "kms-ready-check", fallback: []string{"false"}, foreign: []string{"RUSTFS_HEALTH_COMPAT_KMS_READY_CHECK_ENABLE"},

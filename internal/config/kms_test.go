@@ -119,14 +119,14 @@ func TestKMSValues(t *testing.T) {
 		"COFFER_KMS_VAULT_SERVER_NAME=v", "RUSTFS_KMS_VAULT_KUBERNETES_ROLE=r", "RUSTFS_KMS_VAULT_KUBERNETES_MOUNT=k8s",
 		"RUSTFS_KMS_VAULT_KUBERNETES_JWT_PATH=/jwt", "RUSTFS_KMS_PROBE_INTERVAL_SECS=1",
 		"RUSTFS_HEALTH_COMPAT_KMS_READY_CHECK_ENABLE=true",
-		"COFFER_KMS_NO_STAND_IN=true", "COFFER_KMS_FOR_SSE_S3=true", "COFFER_KMS_ROTATE_DUE=true", "RUSTFS_KMS_ROTATION_MAX_AGE_SECS=60",
+		"COFFER_KMS_NO_STAND_IN=true", "COFFER_KMS_FOR_SSE_S3=true", "COFFER_KMS_ROTATE_DUE=true", "COFFER_KMS_REWRAP_DUE=true", "RUSTFS_KMS_ROTATION_MAX_AGE_SECS=60",
 	))
 	if err != nil {
 		t.Fatal(err)
 	}
 	want := KMS{
 		Enabled: true, Type: KMSVault, DefaultKeyID: "team/a", Timeout: 7 * time.Second, RetryAttempts: 2, NoCache: true,
-		MaxCachedKeys: 5, CacheTTL: 6 * time.Second, NoStandIn: true, ForSSES3: true, KeyMaxAge: time.Hour, RotateDue: true,
+		MaxCachedKeys: 5, CacheTTL: 6 * time.Second, NoStandIn: true, ForSSES3: true, KeyMaxAge: time.Hour, RotateDue: true, RewrapDue: true,
 		ProbeInterval: 5 * time.Second, ReadyCheck: true, Insecure: true,
 		Vault: Vault{
 			Address: "http://vault:8200", Namespace: "ns", Mount: "tr", KVMount: "kv", KeyPrefix: "pre",

@@ -17,6 +17,7 @@ type KMSFlags struct {
 	KMSForSSES3                 bool   `name:"kms-for-sse-s3" group:"kms" help:"SSE-S3 uses the key backend too."`
 	KMSRotationMaxAgeSecs       string `name:"kms-rotation-max-age-secs" placeholder:"N" group:"kms" help:"Age in seconds at which the rotation of a key is due for which the admin API has set none (default: never)."`
 	KMSRotateDue                bool   `name:"kms-rotate-due" group:"kms" help:"Rotate keys that are older than the maximum age that was set for them."`
+	KMSRewrapDue                bool   `name:"kms-rewrap-due" group:"kms" help:"Rewrap in the background what keys have wrapped that --kms-rotate-due rotates."`
 	KMSProbeIntervalSecs        string `name:"kms-probe-interval-secs" placeholder:"N" group:"kms" help:"Seconds between tests of the key backend, 0 for none (default: ${kms_probe_interval_secs})."`
 	KMSReadyCheck               bool   `name:"kms-ready-check" group:"kms" help:"The server is not ready while the key backend does not work."`
 	KMSAllowInsecureDevDefaults bool   `name:"kms-allow-insecure-dev-defaults" group:"kms" help:"Allow plain HTTP to Vault on other machines, unverified TLS, and key directories among temporary files. Not for production."`

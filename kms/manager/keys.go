@@ -304,18 +304,44 @@ func (m *Manager) Rewrap(ctx context.Context, items []kms.RewrapItem) []kms.Rewr
 	return results
 }
 
-// Move wraps the KEK inside w under a key of another backend, or of the same.
+// Move wraps the KEK inside w under a key of another backend, or of the same. The
+// default key is made on first use. No KEK that passes by here is kept.
 func (m *Manager) Move(ctx context.Context, w kms.Wrapped, keyContext []byte, to kms.KeyRef) (moved kms.Wrapped, err error) {
-	kek, err := m.Unwrap(ctx, w, keyContext)
-	if err != nil {
-		return kms.Wrapped{}, err
+	if err := errors.Join(w.Check(), kms.CheckContext(keyContext)); err != nil {
+		return kms.Wrapped{}, kms.NewError(OpUnwrap, w.KeyID, err)
 	}
-	defer kek.Wipe()
+	var kek *cipher.KEK
+	err = m.Do(ctx, w.Instance, func(ctx context.Context, s Service) (err error) {
+		kek, err = s.Unwrap(ctx, w, keyContext)
+		return m.keepRecord(ctx, Use{Op: OpUnwrap, Instance: s.Instance(), KeyID: w.KeyID, Version: w.Version, Err: err})
+	})
+	if kek != nil {
+		defer kek.Wipe()
+	}
+	if err != nil {
+		return kms.Wrapped{}, kms.NewError(OpUnwrap, w.KeyID, err)
+	}
+	fallback, err := m.Resolve(ctx, cipher.ModeSSEKMS, "")
+	mayMake := err == nil && fallback.Instance == to.Instance && fallback.KeyID == to.KeyID
 	err = m.Do(ctx, to.Instance, func(ctx context.Context, s Service) error {
 		moved, err = kms.WrapKEK(ctx, s, to.KeyID, kek, keyContext)
+		if mayMake && errors.Is(err, kms.NotFound) {
+			if err = m.makeDefault(ctx, s, to.KeyID); err == nil {
+				moved, err = kms.WrapKEK(ctx, s, to.KeyID, kek, keyContext)
+			}
+		}
 		return m.keepRecord(ctx, Use{Op: OpWrap, Instance: to.Instance, KeyID: to.KeyID, Version: moved.Version, Err: err})
 	})
 	return moved, kms.NewError(OpWrap, to.KeyID, err)
+}
+
+// makeDefault makes the default key, unless somebody has meanwhile.
+func (m *Manager) makeDefault(ctx context.Context, s Service, keyID string) error {
+	_, err := s.CreateKey(ctx, keyID)
+	if errors.Is(err, kms.AlreadyExists) {
+		return nil
+	}
+	return m.keepRecord(ctx, Use{Op: OpCreate, Instance: s.Instance(), KeyID: keyID, Err: err})
 }
 
 // Do calls fn with the service of an instance, the serving one where id is zero,

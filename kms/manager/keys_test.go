@@ -217,7 +217,7 @@ func TestRecord(t *testing.T) {
 		{Op: manager.OpRewrap, Instance: vaultID, KeyID: "app-default", Item: 1, Err: results[1].Err},
 		{Op: manager.OpCreate, Instance: builtinID, KeyID: builtinKey},
 		{Op: manager.OpGenerate, Instance: builtinID, KeyID: builtinKey, Version: 1},
-		{Op: manager.OpUnwrap, Instance: vaultID, KeyID: "app-default", Version: 1, Cached: true},
+		{Op: manager.OpUnwrap, Instance: vaultID, KeyID: "app-default", Version: 1},
 		{Op: manager.OpWrap, Instance: builtinID, KeyID: builtinKey, Version: 1},
 	}
 	for n := range max(len(want), len(uses)) {

@@ -107,6 +107,8 @@ func (o Options) Validate() error {
 type Counts struct {
 	KEKs    uint64 `json:"keks"`
 	Objects uint64 `json:"objects"`
+	Uploads uint64 `json:"uploads"` // in progress
+	Open    uint64 `json:"open"`    // streams, handles and writes that began under it
 }
 
 // InUseError says that an instance cannot be removed. It wraps kms.InUse.
@@ -114,7 +116,8 @@ type InUseError struct{ Counts Counts }
 
 // Error tells the counts.
 func (e *InUseError) Error() string {
-	return fmt.Sprintf("%v: %d KEKs and %d objects need it", kms.InUse, e.Counts.KEKs, e.Counts.Objects)
+	c := e.Counts
+	return fmt.Sprintf("%v: %d KEKs, %d objects, %d uploads and %d that are open need it", kms.InUse, c.KEKs, c.Objects, c.Uploads, c.Open)
 }
 
 // Unwrap returns kms.InUse.

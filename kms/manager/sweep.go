@@ -89,7 +89,7 @@ func (m *Manager) sweepKey(ctx context.Context, s Service, k kms.KeyInfo) (Swept
 		return swept, false
 	}
 	m.o.Logger.Info("key was due", "instance", swept.Instance.String(), "key", k.ID, "destroyed", swept.Destroyed,
-		"rotated", swept.Rotated, "keks", swept.Counts.KEKs, "objects", swept.Counts.Objects, "error", swept.Err)
+		"rotated", swept.Rotated, "keks", swept.Counts.KEKs, "objects", swept.Counts.Objects, "uploads", swept.Counts.Uploads, "open", swept.Counts.Open, "error", swept.Err)
 	return swept, true
 }
 

@@ -111,6 +111,7 @@ func (a *API) errorOf(c *call, err error) *Error {
 var engineCodes = map[object.Kind]kms.Code{
 	object.KindNoSuchBucket:      {Name: "NoSuchBucket", Status: 400},
 	object.KindNoSuchKey:         {Name: "NoSuchKey", Status: 404},
+	object.KindNoSuchJob:         {Name: "NotFound", Status: 404},
 	object.KindNoSuchVersion:     {Name: "NoSuchVersion", Status: 404},
 	object.KindKeyTooLong:        {Name: "InvalidRequest", Status: 400},
 	object.KindInvalidBucketName: {Name: "InvalidBucketName", Status: 400},

@@ -53,11 +53,38 @@ type Event struct {
 
 // Engine is what the API needs of the object engine.
 type Engine interface {
+	Counter
+	Jobs
+	Retirer
 	Rewrap(ctx context.Context, req object.RewrapRequest) (object.RewrapReport, error)
-	Census(ctx context.Context) ([]object.CensusEntry, error)
 	Inspect(ctx context.Context, bucket, key, versionID string) (object.Inspection, error)
 	BucketsEncryptedBy(ctx context.Context, keyID string) ([]string, error)
 	ListBuckets(ctx context.Context) ([]object.BucketInfo, error)
+}
+
+// Counter counts what depends on keys.
+type Counter interface {
+	Census(ctx context.Context) ([]object.CensusEntry, error)
+	BucketCensus(ctx context.Context, bucket string) ([]object.CensusEntry, error)
+	CheckCensus(ctx context.Context) (object.CensusCheck, error)
+	Dependents(ctx context.Context, of kms.KeyRef) (object.Dependents, error)
+}
+
+// Jobs are the rewraps in the background.
+type Jobs interface {
+	StartRewrap(ctx context.Context, req object.RewrapJobRequest) (object.RewrapJob, error)
+	StartRewraps(ctx context.Context, req object.RewrapJobRequest) ([]object.RewrapJob, error)
+	RewrapJobs(ctx context.Context) ([]object.RewrapJob, error)
+	PauseRewrap(ctx context.Context, bucket string) (object.RewrapJob, error)
+	ResumeRewrap(ctx context.Context, bucket string) (object.RewrapJob, error)
+	CancelRewrap(ctx context.Context, bucket string) (object.RewrapJob, error)
+}
+
+// Retirer gives up older versions of keys.
+type Retirer interface {
+	Retire(ctx context.Context, version kms.KeyRef) (object.Retirement, error)
+	Retirements(ctx context.Context) ([]object.Retirement, error)
+	CancelRetirement(ctx context.Context, key kms.KeyRef) error
 }
 
 // Options of an API. Keys and Engine are required.

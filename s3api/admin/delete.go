@@ -19,16 +19,17 @@ type Use struct {
 	KEKs       int64    `json:"keks"`
 	Objects    int64    `json:"objects"`
 	Uploads    int64    `json:"uploads"`
+	Open       int64    `json:"open"`            // streams, handles and writes begun under it
 	Buckets    []string `json:"bucket_defaults"` // whose default encryption names it
 	DefaultKey bool     `json:"service_default"` // the key of writes that name none
 }
 
-// needed reports whether anything that is stored depends on the key.
-func (u *Use) needed() bool { return u.KEKs+u.Objects+u.Uploads > 0 || len(u.Buckets) > 0 }
+// needed reports whether anything that is stored, or about to be, depends on the key.
+func (u *Use) needed() bool { return u.KEKs+u.Objects+u.Uploads+u.Open > 0 || len(u.Buckets) > 0 }
 
-// useOf counts, from the records themselves, what depends on a key.
+// useOf counts what depends on a key.
 func (a *API) useOf(ctx context.Context, instance kms.InstanceID, keyID string) (*Use, error) {
-	entries, err := a.o.Engine.Census(ctx)
+	d, err := a.o.Engine.Dependents(ctx, kms.KeyRef{Instance: instance, KeyID: keyID})
 	if err != nil {
 		return nil, err
 	}
@@ -39,13 +40,10 @@ func (a *API) useOf(ctx context.Context, instance kms.InstanceID, keyID string) 
 	if buckets == nil {
 		buckets = []string{}
 	}
-	u := &Use{KeyID: keyID, Instance: instance.String(), Buckets: buckets, DefaultKey: a.defaultKey() == keyID}
-	for _, e := range entries {
-		if e.Instance == instance && e.KeyID == keyID {
-			u.KEKs, u.Objects, u.Uploads = u.KEKs+e.KEKs, u.Objects+e.Objects, u.Uploads+e.Uploads
-		}
-	}
-	return u, nil
+	return &Use{
+		KeyID: keyID, Instance: instance.String(), KEKs: d.KEKs, Objects: d.Objects, Uploads: d.Uploads, Open: d.Open,
+		Buckets: buckets, DefaultKey: a.defaultKey() == keyID,
+	}, nil
 }
 
 // defaultKey is the key of writes that name none.
@@ -186,7 +184,8 @@ func (a *API) removeInstance(ctx context.Context, c *call) (any, error) {
 		if e, ok := errors.AsType[*manager.InUseError](err); ok {
 			return nil, &Error{Status: http.StatusConflict, Code: "BackendInUse", Message: "The backend is in use.",
 				Description: "What is counted was wrapped by it. Move the KEKs to another backend first.",
-				Use:         &Use{Instance: c.segment, KEKs: int64(e.Counts.KEKs), Objects: int64(e.Counts.Objects), Buckets: []string{}}} //nolint:gosec // counts of records
+				Use: &Use{Instance: c.segment, KEKs: int64(e.Counts.KEKs), Objects: int64(e.Counts.Objects), //nolint:gosec // counts of records
+					Uploads: int64(e.Counts.Uploads), Open: int64(e.Counts.Open), Buckets: []string{}}} //nolint:gosec // counts of records
 		}
 		if err != nil {
 			return nil, err
@@ -240,6 +239,9 @@ func (a *API) destroyKey(ctx context.Context, c *call, instance kms.InstanceID, 
 		return nil, err
 	}
 	a.keys.ClearCache(use.needed())
+	if err := a.o.Engine.CancelRetirement(ctx, kms.KeyRef{Instance: instance, KeyID: use.KeyID}); err != nil {
+		return nil, err // a key that is made under its id begins anew
+	}
 	at := timeText(a.o.Now())
 	slices.Sort(use.Buckets)
 	return deletedKey{

@@ -203,16 +203,15 @@ func TestDeleteKeyInUse(t *testing.T) {
 type late struct {
 	*object.Store
 	counts int
-	entry  object.CensusEntry
 }
 
-// Census implements admin.Engine.
-func (l *late) Census(context.Context) ([]object.CensusEntry, error) {
+// Dependents implements admin.Counter.
+func (l *late) Dependents(context.Context, kms.KeyRef) (object.Dependents, error) {
 	l.counts++
 	if l.counts < 2 {
-		return nil, nil
+		return object.Dependents{}, nil
 	}
-	return []object.CensusEntry{l.entry}, nil
+	return object.Dependents{KEKs: 1, Objects: 1}, nil
 }
 
 // TestDeleteKeyRace keeps a key that came into use while its deletion was decided.
@@ -220,7 +219,7 @@ func TestDeleteKeyRace(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t, nil)
 	w.want(200, "POST kms/key/create?keyName=k", "")
-	l := &late{Store: w.store, entry: object.CensusEntry{Instance: w.keys.Status().Instance, KeyID: "k", Version: 1, KEKs: 1, Objects: 1}}
+	l := &late{Store: w.store}
 	api, err := admin.New(admin.Options{Keys: w.keys, Engine: l})
 	if err != nil {
 		t.Fatal(err)

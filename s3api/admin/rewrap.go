@@ -26,8 +26,13 @@ func (a *API) rewrap(ctx context.Context, c *call) (any, error) {
 	var body struct {
 		Ciphertext string            `json:"ciphertext_b64"`
 		Context    map[string]string `json:"context"`
+		To         *place            `json:"to"`
 	}
 	if err := c.decode(&body, false); err != nil {
+		return nil, err
+	}
+	to, err := a.target(ctx, body.To)
+	if err != nil {
 		return nil, err
 	}
 	blob, err := base64.StdEncoding.DecodeString(body.Ciphertext)
@@ -43,7 +48,7 @@ func (a *API) rewrap(ctx context.Context, c *call) (any, error) {
 	if err != nil {
 		return nil, invalid("context: %v.", err)
 	}
-	w, err = a.rewrapAnywhere(ctx, w, sealed)
+	w, err = a.rewrapAnywhere(ctx, w, sealed, to)
 	if errors.Is(err, kms.Crypto) {
 		return nil, refuse(http.StatusBadRequest, "InvalidCiphertext", "The wrapped key does not authenticate under this context.", "%v", err)
 	}
@@ -51,15 +56,20 @@ func (a *API) rewrap(ctx context.Context, c *call) (any, error) {
 		return nil, err
 	}
 	c.about(w.Instance, w.Version)
-	return struct {
+	doc := struct {
 		Ciphertext string `json:"ciphertext_b64"`
 		KeyID      string `json:"key_id"`
 		Version    uint32 `json:"key_version"`
-	}{base64.StdEncoding.EncodeToString(w.Blob()), w.KeyID, w.Version}, nil
+		Instance   string `json:"instance,omitempty"` // of a move
+	}{Ciphertext: base64.StdEncoding.EncodeToString(w.Blob()), KeyID: w.KeyID, Version: w.Version}
+	if body.To != nil {
+		doc.Instance = w.Instance.String()
+	}
+	return doc, nil
 }
 
 // rewrapAnywhere gives the first success, else the error of the backend that serves.
-func (a *API) rewrapAnywhere(ctx context.Context, w kms.Wrapped, sealed []byte) (kms.Wrapped, error) {
+func (a *API) rewrapAnywhere(ctx context.Context, w kms.Wrapped, sealed []byte, to kms.KeyRef) (kms.Wrapped, error) {
 	s := a.keys.Status()
 	ids := []kms.InstanceID{{}}
 	for _, in := range s.Instances {
@@ -69,11 +79,7 @@ func (a *API) rewrapAnywhere(ctx context.Context, w kms.Wrapped, sealed []byte) 
 	}
 	var first error
 	for _, id := range ids {
-		var done kms.Wrapped
-		err := a.keys.Do(ctx, id, func(ctx context.Context, s manager.Service) (err error) {
-			done, err = s.Rewrap(ctx, w, sealed)
-			return err
-		})
+		done, err := a.rewrapOne(ctx, id, w, sealed, to)
 		if err == nil {
 			return done, nil
 		}
@@ -82,6 +88,69 @@ func (a *API) rewrapAnywhere(ctx context.Context, w kms.Wrapped, sealed []byte) 
 		}
 	}
 	return kms.Wrapped{}, first
+}
+
+// rewrapOne rewraps what a backend has wrapped, or moves it.
+func (a *API) rewrapOne(ctx context.Context, id kms.InstanceID, w kms.Wrapped, sealed []byte, to kms.KeyRef) (done kms.Wrapped, err error) {
+	if to != (kms.KeyRef{}) {
+		w.Instance = id
+		return a.keys.Move(ctx, w, sealed, to)
+	}
+	err = a.keys.Do(ctx, id, func(ctx context.Context, s manager.Service) (err error) {
+		done, err = s.Rewrap(ctx, w, sealed)
+		return err
+	})
+	return done, err
+}
+
+// place is a backend and a key of it, as requests name them.
+type place struct {
+	Backend string `json:"backend"` // the id of an instance; "" or "serving" is the one that serves
+	KeyID   string `json:"key_id"`
+}
+
+// target finds the key that KEKs are to move to, the zero one for none. The key is the default one where it is not named.
+func (a *API) target(ctx context.Context, p *place) (kms.KeyRef, error) {
+	if p == nil {
+		return kms.KeyRef{}, nil
+	}
+	if p.Backend == "" || p.Backend == serving {
+		ref, err := a.keys.Resolve(ctx, object.ModeSSEKMS, p.KeyID)
+		return kms.KeyRef{Instance: ref.Instance, KeyID: ref.KeyID}, err
+	}
+	id, err := a.findInstance(p.Backend)
+	keyID := p.KeyID
+	if keyID == "" {
+		keyID = a.defaultKey()
+	}
+	return kms.KeyRef{Instance: id, KeyID: keyID}, err
+}
+
+// serving names the backend that serves, whichever it is.
+const serving = "serving"
+
+// origin narrows work to what a backend, a key or both have wrapped.
+func (a *API) origin(p *place) (ref kms.KeyRef, err error) {
+	switch {
+	case p == nil:
+		return ref, nil
+	case p.Backend == serving:
+		ref.Instance = a.keys.Status().Instance
+	case p.Backend != "":
+		ref.Instance, err = a.findInstance(p.Backend)
+	}
+	ref.KeyID = p.KeyID
+	return ref, err
+}
+
+// findInstance finds a backend by its id in kms/status.
+func (a *API) findInstance(id string) (kms.InstanceID, error) {
+	for _, in := range a.keys.Status().Instances {
+		if in.ID.String() == id {
+			return in.ID, nil
+		}
+	}
+	return kms.InstanceID{}, refuse(http.StatusNotFound, "NotFound", "There is no such backend instance.", "kms/status lists them.")
 }
 
 // rewrapBody is the body of kms/rewrap-bucket.
@@ -93,6 +162,8 @@ type rewrapBody struct {
 	MaxObjects *int   `json:"max_objects"`
 	DryRun     bool   `json:"dry_run"`
 	After      string `json:"after"`
+	To         *place `json:"to"`
+	From       *place `json:"from"`
 }
 
 func (b *rewrapBody) request() (object.RewrapRequest, error) {
@@ -118,6 +189,7 @@ type rewrapDoc struct {
 	Matched     int           `json:"matched"`
 	WouldRewrap *int          `json:"would_rewrap,omitempty"`
 	Rewrapped   int           `json:"rewrapped"`
+	Uploads     int           `json:"uploads"`
 	KEKs        int           `json:"keks"`
 	SharedKEK   bool          `json:"shared_kek"`
 	Failed      int           `json:"failed"`
@@ -144,6 +216,12 @@ func (a *API) rewrapBucket(ctx context.Context, c *call) (any, error) {
 		return nil, err
 	}
 	c.bucket = req.Bucket
+	if req.To, err = a.target(ctx, body.To); err != nil {
+		return nil, err
+	}
+	if req.From, err = a.origin(body.From); err != nil {
+		return nil, err
+	}
 	report, err := a.o.Engine.Rewrap(ctx, req)
 	if err != nil {
 		return nil, err
@@ -152,7 +230,8 @@ func (a *API) rewrapBucket(ctx context.Context, c *call) (any, error) {
 		c.failedPartly(report.Errors[0].Err)
 	}
 	doc := rewrapDoc{
-		Bucket: req.Bucket, Prefix: req.Prefix, DryRun: req.DryRun, Matched: report.Matched, Rewrapped: report.Rewrapped, KEKs: report.KEKs,
+		Bucket: req.Bucket, Prefix: req.Prefix, DryRun: req.DryRun, Matched: report.Matched, Rewrapped: report.Rewrapped,
+		Uploads: report.Uploads, KEKs: report.KEKs,
 		SharedKEK: report.SharedKEK, Failed: report.Failed, Processed: report.Matched,
 		Skipped: report.Matched - report.Outdated - report.Failed, Errors: []rewrapError{}, Next: report.Next,
 	}
@@ -181,17 +260,39 @@ type censusEntry struct {
 	Uploads     int64  `json:"uploads"`
 }
 
-// census counts, from the records themselves, what depends on each version of each key.
+// censusDoc answers kms/census.
+type censusDoc struct {
+	Entries  []censusEntry `json:"entries"`
+	Counted  bool          `json:"counted"`  // the records were counted just now
+	Repaired int           `json:"repaired"` // kept counts that differed from them, and were set right
+}
+
+// census tells what depends on each version of each key. The counts are kept; the records are counted when asked.
 func (a *API) census(ctx context.Context, c *call) (any, error) {
 	only, _ := c.queryKey()
-	entries, err := a.o.Engine.Census(ctx)
+	rebuild, err := c.flag("rebuild")
+	if err != nil {
+		return nil, err
+	}
+	doc := censusDoc{Entries: []censusEntry{}, Counted: rebuild}
+	c.bucket = c.Query.Get("bucket")
+	var entries []object.CensusEntry
+	if rebuild {
+		var check object.CensusCheck
+		check, err = a.o.Engine.CheckCensus(ctx)
+		entries, doc.Repaired = check.Entries, check.Repaired
+	}
+	switch {
+	case err != nil:
+	case c.bucket != "":
+		entries, err = a.o.Engine.BucketCensus(ctx, c.bucket)
+	case !rebuild:
+		entries, err = a.o.Engine.Census(ctx)
+	}
 	if err != nil {
 		return nil, err
 	}
 	known := a.instances()
-	doc := struct {
-		Entries []censusEntry `json:"entries"`
-	}{Entries: []censusEntry{}}
 	for _, e := range entries {
 		if only != "" && e.KeyID != only {
 			continue

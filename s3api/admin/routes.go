@@ -65,6 +65,12 @@ var routes = []route{
 
 	{doorsAdmin, "POST", "kms/rewrap", "Rewrap", (*API).rewrap},
 	{doorsAdmin, "POST", "kms/rewrap-bucket", "RewrapBucket", (*API).rewrapBucket},
+	{doorsAdmin, "POST", "kms/rewrap-jobs", "StartRewrapJob", (*API).startRewrapJob},
+	{doorsAdmin, "GET", "kms/rewrap-jobs", "ListRewrapJobs", (*API).listRewrapJobs},
+	{doorsAdmin, "POST", "kms/rewrap-jobs/pause", "PauseRewrapJob", (*API).pauseRewrapJob},
+	{doorsAdmin, "POST", "kms/rewrap-jobs/resume", "ResumeRewrapJob", (*API).resumeRewrapJob},
+	{doorsAdmin, "POST", "kms/rewrap-jobs/cancel", "CancelRewrapJob", (*API).cancelRewrapJob},
+	{doorsAdmin, "GET", "kms/rewrap-jobs/{bucket}", "DescribeRewrapJob", (*API).describeRewrapJob},
 	{doorsAdmin, "GET", "kms/census", "Census", (*API).census},
 	{doorsAdmin, "GET", "kms/inspect", "Inspect", (*API).inspect},
 	{doorsAdmin, "POST", "kms/generate-data-key", "GenerateDataKey", (*API).generateDataKey},
@@ -82,6 +88,9 @@ var routes = []route{
 	{doorsAdmin, "POST", "kms/keys/untag", "UntagKey", (*API).untagKey},
 	{doorsAdmin, "POST", "kms/keys/generate-data-key", "GenerateDataKey", (*API).generateDataKey},
 	{doorsAdmin, "POST", "kms/keys/max-age", "SetKeyMaxAge", (*API).setMaxAge},
+	{doorsAdmin, "POST", "kms/keys/retire", "RetireKeyVersion", (*API).retireKeyVersion},
+	{doorsAdmin, "POST", "kms/keys/cancel-retirement", "CancelRetirement", (*API).cancelRetirement},
+	{doorsAdmin, "GET", "kms/retirements", "ListRetirements", (*API).listRetirements},
 	{doorsAdmin, "GET", "kms/keys/{key_id}", "DescribeKey", (*API).describeKey},
 
 	{doorsAdmin, "GET", "config", "Config", (*API).config},
