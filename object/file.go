@@ -124,7 +124,7 @@ func (s *Store) createFile(ctx context.Context, req *CreateRequest) (*openFile, 
 	r.Keys = [][]byte{sealed}
 	f := s.newOpenFile(req.Bucket, b.ID, req.Key, r)
 	f.keys, f.unuse = []*cipher.DataKey{key}, plan.done
-	f.unborn, f.data, f.since, f.sum = true, true, now, md5.New()
+	f.unborn, f.data, f.since, f.sum = true, true, now, newMD5(r)
 	f.write([]byte(req.Target), 0, now)
 	if err := s.enterUnborn(ctx, f, r.Attributes.Mode); err != nil {
 		f.dispose()
