@@ -72,6 +72,11 @@ type incoming struct {
 	tagMD5   bool // the entity tag is the MD5; else it is computed only if the client sent one
 }
 
+// digester hashes what the entity tag and the client ask for, and nothing else.
+func (in *incoming) digester() *digester {
+	return newDigester(in.want.Algorithm, in.tagMD5 || in.want.MD5 != nil)
+}
+
 // receive seals a body under key, as it arrives, and verifies its length and digests. Nothing is left behind on error.
 func (s *Store) receive(ctx context.Context, key *cipher.DataKey, in *incoming) (*pendingBody, error) {
 	if in.size > in.limit {
@@ -87,7 +92,7 @@ func (s *Store) receive(ctx context.Context, key *cipher.DataKey, in *incoming) 
 	}
 	defer g.release()
 	r := &boundedReader{src: in.src, declared: in.size, limit: in.limit}
-	d := newDigester(in.want.Algorithm, in.tagMD5 || in.want.MD5 != nil)
+	d := in.digester()
 	unit := s.units.take(in.size)
 	defer s.units.put(unit)
 	n, err := io.ReadFull(r, unit.bytes)

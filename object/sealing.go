@@ -274,6 +274,9 @@ func (k *keyring) findKEK(ctx context.Context, bucket cipher.BucketID, s *cipher
 	if err != nil {
 		return nil, errKindf(KindCorrupt, "wrapped kek: %w", err)
 	}
+	if s.Instance.IsZero() || s.KeyVersion == 0 || s.KeyFingerprint == (cipher.Fingerprint{}) { // "not known" to a backend, which would let it pass
+		return nil, errKindf(KindCorrupt, "sealed key: it does not say what wrapped its KEK")
+	}
 	return k.service.Unwrap(ctx, kms.Wrapped{
 		Instance: s.Instance, KeyID: keyID, Fingerprint: s.KeyFingerprint, Version: s.KeyVersion, Ciphertext: ciphertext,
 	}, s.Context)
