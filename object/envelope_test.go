@@ -10,6 +10,7 @@ import (
 
 	"coffer/cipher"
 	"coffer/kms"
+	"coffer/kms/kmstest"
 	"coffer/metastore"
 	"coffer/object"
 	"coffer/object/objecttest"
@@ -304,6 +305,65 @@ func TestContextIsAuthenticated(t *testing.T) {
 		_, err = opened(s, "bucket", "key", nil)
 		if object.KindOf(err) != object.KindCorrupt {
 			t.Errorf("%s: %v", name, err)
+		}
+	}
+}
+
+// twoBackends has a second backend, whose keys have the same names.
+type twoBackends struct {
+	object.SingleKey
+	second object.Backend
+}
+
+// Unwrap asks the backend that is named.
+func (b twoBackends) Unwrap(ctx context.Context, w kms.Wrapped, keyContext []byte) (*cipher.KEK, error) {
+	if w.Instance == b.second.Instance() {
+		return b.second.Unwrap(ctx, w, keyContext)
+	}
+	return b.SingleKey.Unwrap(ctx, w, keyContext)
+}
+
+// TestBackendsAreNotExchanged has another backend open what one has wrapped, under a key of the same name: as it is, and
+// with all that the SealedKey says of the other one's key. It gives an object what the other backend has wrapped as well.
+func TestBackendsAreNotExchanged(t *testing.T) {
+	t.Parallel()
+	env := objecttest.New()
+	first, second := env.Keyring.(*kmstest.Fake), kmstest.NewFake("app")
+	if _, err := first.CreateKey(t.Context(), "app"); err != nil {
+		t.Fatal(err)
+	}
+	s := env.Open(t, func(o *object.Options) {
+		smallLayout(o)
+		o.Keys = twoBackends{object.SingleKey{Backend: first, KeyID: object.DefaultKeyID}, second}
+	})
+	newBucket(t, s, "bucket")
+	putSealed(t, s, "bucket", "key", data(10, 1), object.Sealing{Mode: object.ModeSSEKMS, KeyID: "app"})
+	own := parse(t, envelope(t, s, "bucket", "key"))
+	kek, w, err := second.GenerateKEK(t.Context(), "app", own.Context)
+	if err != nil {
+		t.Fatal(err)
+	}
+	kek.Wipe()
+	for what, change := range map[string]func(*cipher.SealedKey){
+		"instance": func(k *cipher.SealedKey) { k.Instance = w.Instance },
+		"instance, fingerprint and version": func(k *cipher.SealedKey) {
+			k.Instance, k.KeyFingerprint, k.KeyVersion = w.Instance, w.Fingerprint, w.Version
+		},
+		"wrapped KEK": func(k *cipher.SealedKey) { k.Wrapped = w.Blob() },
+		"everything": func(k *cipher.SealedKey) {
+			k.Instance, k.KeyFingerprint, k.KeyVersion, k.Wrapped = w.Instance, w.Fingerprint, w.Version, w.Blob()
+		},
+		"no instance": func(k *cipher.SealedKey) { k.Instance = cipher.InstanceID{} },
+	} {
+		changed := own
+		change(&changed)
+		encoded, err := changed.MarshalBinary()
+		if err != nil {
+			t.Fatal(err)
+		}
+		setEnvelope(t, s, "bucket", "key", encoded)
+		if _, err := opened(s, "bucket", "key", nil); object.KindOf(err) != object.KindCorrupt {
+			t.Errorf("%s of another backend: %v", what, err)
 		}
 	}
 }
