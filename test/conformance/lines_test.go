@@ -36,6 +36,14 @@ func TestDocumentedLines(t *testing.T) {
 	}
 }
 
+// command is what runs.
+func (r *row) command() string {
+	if r.Run == "" {
+		return r.Line
+	}
+	return r.Run
+}
+
 func (w *world) runRow(r *row, world string) {
 	w.Helper()
 	want := r.want(world)

@@ -67,14 +67,6 @@ func (r *row) want(world string) *answer {
 	}
 }
 
-// command is what runs.
-func (r *row) command() string {
-	if r.Run == "" {
-		return r.Line
-	}
-	return r.Run
-}
-
 // documents are those that show lines. S4 shows no command.
 func documents() []string { return []string{"S0", "S1", "S2", "S3"} }
 
