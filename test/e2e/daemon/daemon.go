@@ -202,6 +202,12 @@ func (d *Daemon) ready(ctx context.Context) error {
 // PID is the process's id.
 func (d *Daemon) PID() int { return d.command.Process.Pid }
 
+// Kill ends the server as a power cut does, and waits.
+func (d *Daemon) Kill() {
+	_ = d.command.Process.Kill() // it may have ended already
+	<-d.exited
+}
+
 // Stop asks the server to end and waits. Ending with another status than 0 is
 // an error. When ctx ends first, the server is killed.
 func (d *Daemon) Stop(ctx context.Context) error {
