@@ -152,6 +152,9 @@ func (r *remote) explain(err error) error {
 // countsOf tells what depends on a key or backend.
 func countsOf(u *adminclient.Use) string {
 	s := fmt.Sprintf("%s, %s, %s", plural(u.Objects, "object"), plural(u.KEKs, "KEK"), plural(u.Uploads, "upload"))
+	if u.Open > 0 {
+		s += fmt.Sprintf(", %d open", u.Open)
+	}
 	if len(u.Buckets) > 0 {
 		s += ", default encryption of " + strings.Join(u.Buckets, ", ")
 	}

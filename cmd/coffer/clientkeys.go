@@ -24,6 +24,10 @@ type keysCommands struct {
 	Disable        keysDisableCommand        `cmd:"" help:"Disable a key: nothing is sealed under it any more."`
 	Delete         keysDeleteCommand         `cmd:"" help:"Let a key wait for its deletion, or destroy it."`
 	CancelDeletion keysCancelDeletionCommand `cmd:"" help:"Take back the deletion of a key that waits for it."`
+
+	Retire           keysRetireCommand           `cmd:"" help:"Give up the older versions of a key: no write ends under them any more."`
+	Retirements      keysRetirementsCommand      `cmd:"" help:"Tell which versions can be disabled, or what still needs them."`
+	CancelRetirement keysCancelRetirementCommand `cmd:"" help:"Keep the older versions of a key after all."`
 }
 
 // oneKey is what every command about one key takes.

@@ -18,6 +18,7 @@ type kmsCommands struct {
 	Start     kmsStartCommand      `cmd:"" help:"Start the backend that is configured."`
 	Stop      kmsStopCommand       `cmd:"" help:"Stop the backend. What it sealed stays, and cannot be read until it runs again."`
 	Status    kmsStatusCommand     `cmd:"" help:"Ask the backend how it is."`
+	Forget    kmsForgetCommand     `cmd:"" help:"Forget an earlier backend that nothing needs any more."`
 }
 
 type kmsStartCommand struct {

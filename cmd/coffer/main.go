@@ -38,7 +38,7 @@ type cli struct {
 	} `cmd:"" help:"Secrets that unlock the store."`
 	Keys    keysCommands   `cmd:"" help:"Keys of a running server."`
 	KMS     kmsCommands    `cmd:"" name:"kms" help:"Key backend of a running server."`
-	Rewrap  rewrapCommand  `cmd:"" help:"Wrap the KEKs of a bucket's objects by the newest versions of their keys. No object is written anew."`
+	Rewrap  rewrapCommands `cmd:"" help:"Rewrap of a bucket, by a running server."`
 	Census  censusCommand  `cmd:"" help:"Count what depends on which version of which key."`
 	Inspect inspectCommand `cmd:"" help:"Tell how an object is sealed."`
 	Version versionCommand `cmd:"" help:"Print the version."`

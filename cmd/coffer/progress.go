@@ -3,6 +3,7 @@ package main
 import (
 	"fmt"
 	"io"
+	"sync/atomic"
 	"time"
 
 	"github.com/vbauerster/mpb/v8"
@@ -12,9 +13,9 @@ import (
 // lineEvery is the least time between two lines of progress.
 const lineEvery = 5 * time.Second
 
-// progress shows how far something is, of a total that is 0 where nobody knows it.
+// progress shows how far something is, of a total that is 0 where nobody knows it, and what it waits for, if anything.
 type progress interface {
-	show(done, total int64)
+	show(done, total int64, waiting string)
 	end() // leaves what was shown last
 }
 
@@ -32,17 +33,22 @@ type progressBar struct {
 	what string
 	all  *mpb.Progress
 	bar  *mpb.Bar
+
+	waiting atomic.Pointer[string] // is read when it draws
 }
 
-func (b *progressBar) show(done, total int64) {
+func (b *progressBar) show(done, total int64, waiting string) {
+	if waiting != "" {
+		waiting = " waiting for " + waiting
+	}
+	b.waiting.Store(&waiting)
 	if b.bar == nil {
 		b.all = mpb.New(mpb.WithOutput(b.out), mpb.WithWidth(60), mpb.WithAutoRefresh()) // the caller knows a terminal
-		counters, style := decor.CountersNoUnit("%d of %d"), mpb.BarStyle().Lbound("[").Rbound("]")
+		name, waits := decor.Name(b.what+" "), decor.Any(func(decor.Statistics) string { return *b.waiting.Load() })
 		if total == 0 {
-			counters = decor.CurrentNoUnit("%d")
-			b.bar = b.all.New(0, mpb.SpinnerStyle(), mpb.PrependDecorators(decor.Name(b.what+" ")), mpb.AppendDecorators(counters))
+			b.bar = b.all.New(0, mpb.SpinnerStyle(), mpb.PrependDecorators(name), mpb.AppendDecorators(decor.CurrentNoUnit("%d"), waits))
 		} else {
-			b.bar = b.all.New(total, style, mpb.PrependDecorators(decor.Name(b.what+" ")), mpb.AppendDecorators(counters))
+			b.bar = b.all.New(total, mpb.BarStyle(), mpb.PrependDecorators(name), mpb.AppendDecorators(decor.CountersNoUnit("%d of %d"), waits))
 		}
 	}
 	if total > 0 {
@@ -69,10 +75,13 @@ type progressLines struct {
 	line, printed string
 }
 
-func (l *progressLines) show(done, total int64) {
+func (l *progressLines) show(done, total int64, waiting string) {
 	l.line = fmt.Sprintf("%s: %d", l.what, done)
 	if total > 0 {
-		l.line += fmt.Sprintf(" of %d", total)
+		l.line += fmt.Sprintf(" of %d", max(total, done))
+	}
+	if waiting != "" {
+		l.line += ", waiting for " + waiting
 	}
 	if now := l.now(); now.Sub(l.at) >= lineEvery {
 		l.at = now

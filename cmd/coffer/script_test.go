@@ -93,6 +93,7 @@ func scripts(dir string, setup func(*testscript.Env) error) testscript.Params {
 			"get":         cmdGet,
 			"refused":     cmdRefused,
 			"appears":     cmdAppears,
+			"await-job":   cmdAwaitJob,
 			"signal":      cmdSignal,
 			"mode":        cmdMode,
 			"hides":       cmdHides,
@@ -202,12 +203,27 @@ func cmdAppears(ts *testscript.TestScript, neg bool, args []string) {
 	})
 }
 
-// signal TERM|INT: send a signal to every coffer in the background.
+// await-job BUCKET STATE: wait until the rewrap of a bucket is in a state.
+func cmdAwaitJob(ts *testscript.TestScript, neg bool, args []string) {
+	poll(ts, func() error {
+		// What does not exist yet, or is in another state, may be right the next time.
+		if err := ts.Exec("coffer", "rewrap", "status", args[0], "--json"); err != nil {
+			return err
+		}
+		if out := ts.ReadFile("stdout"); !strings.Contains(out, `"state":"`+args[1]+`"`) {
+			return fmt.Errorf("the rewrap of %s: %s", args[0], out)
+		}
+		return nil
+	})
+}
+
+// signal TERM|INT [COMMAND]: send a signal to every coffer in the background, or
+// to those that run a command alone.
 func cmdSignal(ts *testscript.TestScript, neg bool, args []string) {
 	signals := map[string]os.Signal{"TERM": syscall.SIGTERM, "INT": os.Interrupt}
 	sent := 0
 	for _, cmd := range ts.BackgroundCmds() {
-		if filepath.Base(cmd.Path) == "coffer" {
+		if filepath.Base(cmd.Path) == "coffer" && (len(args) == 1 || cmd.Args[1] == args[1]) {
 			ts.Check(cmd.Process.Signal(signals[args[0]]))
 			sent++
 		}

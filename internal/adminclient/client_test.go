@@ -79,6 +79,29 @@ func TestRequests(t *testing.T) {
 		{"Start", func(c *Client) error { _, err := c.Start(ctx, true); return err }, "POST kms/start", `{"force":true}`},
 		{"Stop", func(c *Client) error { _, err := c.Stop(ctx); return err }, "POST kms/stop", ""},
 		{"Census", func(c *Client) error { _, err := c.Census(ctx, "a b"); return err }, "GET kms/census?keyName=a%20b", ""},
+		{"StartJob", func(c *Client) error {
+			_, err := c.StartJob(ctx, NewJob{Bucket: "b", Recursive: new(false), KEKsPerSecond: 5, To: &Place{Backend: "serving", KeyID: "k"}})
+			return err
+		}, "POST kms/rewrap-jobs", `{"bucket":"b","recursive":false,"keks_per_second":5,"to":{"backend":"serving","key_id":"k"}}`},
+		{"StartJobs", func(c *Client) error { _, err := c.StartJobs(ctx, NewJob{From: &Place{KeyID: "k"}}); return err },
+			"POST kms/rewrap-jobs", `{"all_buckets":true,"from":{"key_id":"k"}}`},
+		{"Jobs", func(c *Client) error { _, err := c.Jobs(ctx); return err }, "GET kms/rewrap-jobs", ""},
+		{"Job", func(c *Client) error { _, err := c.Job(ctx, "b"); return err }, "GET kms/rewrap-jobs/b", ""},
+		{"PauseJob", func(c *Client) error { _, err := c.PauseJob(ctx, "b"); return err }, "POST kms/rewrap-jobs/pause", `{"bucket":"b"}`},
+		{"ResumeJob", func(c *Client) error { _, err := c.ResumeJob(ctx, "b"); return err }, "POST kms/rewrap-jobs/resume", `{"bucket":"b"}`},
+		{"CancelJob", func(c *Client) error { _, err := c.CancelJob(ctx, "b"); return err }, "POST kms/rewrap-jobs/cancel", `{"bucket":"b"}`},
+		{"Retire", func(c *Client) error {
+			_, err := c.Retire(ctx, NewRetirement{KeyID: "k", Version: 2, Rewrap: true})
+			return err
+		}, "POST kms/keys/retire", `{"key_id":"k","version":2,"rewrap":true}`},
+		{"Retirements", func(c *Client) error { _, err := c.Retirements(ctx, "k"); return err }, "GET kms/retirements?keyName=k", ""},
+		{"CancelRetirement", func(c *Client) error { _, err := c.CancelRetirement(ctx, "k"); return err }, "POST kms/keys/cancel-retirement", `{"key_id":"k"}`},
+		{"RemoveInstance", func(c *Client) error { _, err := c.RemoveInstance(ctx, "ab"); return err }, "DELETE kms/instances/ab", ""},
+		{"Rewrap", func(c *Client) error {
+			_, err := c.Rewrap(ctx, RewrapBucket{Bucket: "b", Recursive: true, DryRun: true})
+			return err
+		},
+			"POST kms/rewrap-bucket", `{"bucket":"b","recursive":true,"dry_run":true}`},
 		{"Inspect", func(c *Client) error { _, err := c.Inspect(ctx, "b", "ü/?&", ""); return err }, "GET kms/inspect?bucket=b&key=%C3%BC%2F%3F%26", ""},
 	} {
 		t.Run(tc.name, func(t *testing.T) {

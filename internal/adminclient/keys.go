@@ -40,6 +40,7 @@ type Use struct {
 	KEKs       int64    `json:"keks"`
 	Objects    int64    `json:"objects"`
 	Uploads    int64    `json:"uploads"`
+	Open       int64    `json:"open"` // streams, handles and writes that have not ended
 	Buckets    []string `json:"bucket_defaults"`
 	DefaultKey bool     `json:"service_default"`
 }
@@ -131,28 +132,28 @@ func (c *Client) ListKeys(ctx context.Context) (Answer[KeyList], error) {
 	return all, err
 }
 
-type keyID struct {
+type keyIDOnly struct {
 	KeyID string `json:"key_id"`
 }
 
 // EnableKey enables a key.
 func (c *Client) EnableKey(ctx context.Context, id string) (Answer[Changed], error) {
-	return ask[Changed](ctx, c, "POST", "kms/keys/enable", nil, keyID{id})
+	return ask[Changed](ctx, c, "POST", "kms/keys/enable", nil, keyIDOnly{id})
 }
 
 // DisableKey disables a key: nothing new is sealed under it.
 func (c *Client) DisableKey(ctx context.Context, id string) (Answer[Changed], error) {
-	return ask[Changed](ctx, c, "POST", "kms/keys/disable", nil, keyID{id})
+	return ask[Changed](ctx, c, "POST", "kms/keys/disable", nil, keyIDOnly{id})
 }
 
 // RotateKey gives a key a new version.
 func (c *Client) RotateKey(ctx context.Context, id string) (Answer[Changed], error) {
-	return ask[Changed](ctx, c, "POST", "kms/keys/rotate", nil, keyID{id})
+	return ask[Changed](ctx, c, "POST", "kms/keys/rotate", nil, keyIDOnly{id})
 }
 
 // CancelDeletion takes back the deletion of a key.
 func (c *Client) CancelDeletion(ctx context.Context, id string) (Answer[Changed], error) {
-	return ask[Changed](ctx, c, "POST", "kms/keys/cancel-deletion", nil, keyID{id})
+	return ask[Changed](ctx, c, "POST", "kms/keys/cancel-deletion", nil, keyIDOnly{id})
 }
 
 // Deletion says how to delete a key.

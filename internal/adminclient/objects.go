@@ -14,6 +14,8 @@ type RewrapBucket struct {
 	MaxObjects int    `json:"max_objects,omitempty"` // that are rewrapped; 0: all
 	DryRun     bool   `json:"dry_run,omitempty"`
 	After      string `json:"after,omitempty"` // the Next of an answer
+	To         *Place `json:"to,omitempty"`    // as in NewJob
+	From       *Place `json:"from,omitempty"`
 }
 
 // Rewrapped says what was found and done.
@@ -21,6 +23,7 @@ type Rewrapped struct {
 	Matched     int           `json:"matched"`
 	WouldRewrap int           `json:"would_rewrap"` // of a dry run
 	Rewrapped   int           `json:"rewrapped"`
+	Uploads     int           `json:"uploads"`
 	KEKs        int           `json:"keks"`
 	SharedKEK   bool          `json:"shared_kek"`
 	Failed      int           `json:"failed"`
