@@ -94,6 +94,7 @@ func scripts(dir string, setup func(*testscript.Env) error) testscript.Params {
 			"refused":     cmdRefused,
 			"appears":     cmdAppears,
 			"await-job":   cmdAwaitJob,
+			"instance":    cmdInstance,
 			"signal":      cmdSignal,
 			"mode":        cmdMode,
 			"hides":       cmdHides,
@@ -215,6 +216,18 @@ func cmdAwaitJob(ts *testscript.TestScript, neg bool, args []string) {
 		}
 		return nil
 	})
+}
+
+// instance FILE BACKEND: set INSTANCE to the id of a backend in what coffer kms
+// status has printed.
+func cmdInstance(ts *testscript.TestScript, neg bool, args []string) {
+	for line := range strings.Lines(ts.ReadFile(args[0])) {
+		if words := strings.Fields(line); len(words) > 1 && len(words[0]) == 32 && words[1] == args[1] {
+			ts.Setenv("INSTANCE", words[0])
+			return
+		}
+	}
+	ts.Fatalf("no backend %s in %s", args[1], args[0])
 }
 
 // signal TERM|INT [COMMAND]: send a signal to every coffer in the background, or
