@@ -150,17 +150,22 @@ func instancePlace(in *adminclient.Instance) string {
 
 type censusCommand struct {
 	clientFlags
-	Key string `placeholder:"KEY-ID" help:"Count this key alone."`
+	Key     string `placeholder:"KEY-ID" help:"This key alone."`
+	Bucket  string `placeholder:"BUCKET" help:"This bucket alone."`
+	Rebuild bool   `help:"Count the records themselves, and set right what was kept of them."`
 }
 
 // Run counts what depends on which key version.
 func (c censusCommand) Run(kctx *kong.Context, std streams) error {
 	return administer(c.clientFlags, kctx, std, func(ctx context.Context, r *remote) (adminclient.Answer[adminclient.Census], error) {
-		return r.Census(ctx, c.Key)
+		return r.Census(ctx, adminclient.Count{KeyID: c.Key, Bucket: c.Bucket, Rebuild: c.Rebuild})
 	}, func(w io.Writer, doc *adminclient.Census) {
 		fmt.Fprintln(w, "KEY\tVERSION\tKEKS\tOBJECTS\tUPLOADS\tBACKEND\tINSTANCE")
 		for _, e := range doc.Entries {
 			fmt.Fprintf(w, "%s\t%d\t%d\t%d\t%d\t%s\t%s\n", e.KeyID, e.Version, e.KEKs, e.Objects, e.Uploads, backendWords(e.BackendType, e.Builtin), e.Instance)
+		}
+		if doc.Repaired > 0 {
+			fmt.Fprintf(w, "%s set right.\n", plural(int64(doc.Repaired), "kept count"))
 		}
 	})
 }

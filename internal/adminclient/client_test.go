@@ -78,7 +78,11 @@ func TestRequests(t *testing.T) {
 			"POST kms/configure", `{"kms_type":"local"}`},
 		{"Start", func(c *Client) error { _, err := c.Start(ctx, true); return err }, "POST kms/start", `{"force":true}`},
 		{"Stop", func(c *Client) error { _, err := c.Stop(ctx); return err }, "POST kms/stop", ""},
-		{"Census", func(c *Client) error { _, err := c.Census(ctx, "a b"); return err }, "GET kms/census?keyName=a%20b", ""},
+		{"Census", func(c *Client) error {
+			_, err := c.Census(ctx, Count{KeyID: "a b", Bucket: "b", Rebuild: true})
+			return err
+		},
+			"GET kms/census?bucket=b&keyName=a%20b&rebuild=true", ""},
 		{"StartJob", func(c *Client) error {
 			_, err := c.StartJob(ctx, NewJob{Bucket: "b", Recursive: new(false), KEKsPerSecond: 5, To: &Place{Backend: "serving", KeyID: "k"}})
 			return err

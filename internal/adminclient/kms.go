@@ -82,7 +82,9 @@ func (c *Client) Stop(ctx context.Context) (Answer[Done], error) {
 
 // Census counts what depends on each version of each key.
 type Census struct {
-	Entries []CensusEntry `json:"entries"`
+	Entries  []CensusEntry `json:"entries"`
+	Counted  bool          `json:"counted"`  // the records were counted just now
+	Repaired int           `json:"repaired"` // kept counts that were set right
 }
 
 // CensusEntry counts what depends on one version of a key.
@@ -98,11 +100,24 @@ type CensusEntry struct {
 	Uploads     int64  `json:"uploads"`
 }
 
-// Census counts what depends on the versions of one key, or of all where keyID is "".
-func (c *Client) Census(ctx context.Context, keyID string) (Answer[Census], error) {
+// Count says what to count.
+type Count struct {
+	KeyID   string // "": every key
+	Bucket  string // "": every bucket
+	Rebuild bool   // count the records, and set right what was kept of them
+}
+
+// Census tells what depends on which version of which key.
+func (c *Client) Census(ctx context.Context, of Count) (Answer[Census], error) {
 	query := url.Values{}
-	if keyID != "" {
-		query.Set("keyName", keyID)
+	if of.KeyID != "" {
+		query.Set("keyName", of.KeyID)
+	}
+	if of.Bucket != "" {
+		query.Set("bucket", of.Bucket)
+	}
+	if of.Rebuild {
+		query.Set("rebuild", "true")
 	}
 	return ask[Census](ctx, c, "GET", "kms/census", query, nil)
 }
