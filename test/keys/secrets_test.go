@@ -46,10 +46,14 @@ func TestNoSecretGetsOut(t *testing.T) {
 	w.customers()
 	w.configurations()
 	w.commands()
+	w.metrics()
 	w.restarts()
 	w.crash()
 	needles := w.needles()
 	w.stop()
+	if lines, err := filepath.Glob(filepath.Join(w.dir, "data", "audit", "*")); err != nil || len(lines) == 0 {
+		t.Errorf("there is no audit log, %v", err) // it is among the files
+	}
 	w.keep("server.log", w.log.String())
 	w.keep("answers", w.said.String())
 	for _, root := range []string{w.seen, w.dir} {
@@ -85,7 +89,7 @@ func newSecretsWorld(t *testing.T) *secretsWorld {
 	mount, token := setUp(t, "app-default", "other")
 	w := &secretsWorld{mount: mount, token: token, said: &lockedBuffer{}, seen: t.TempDir(), proxy: vaulttest.NewProxy(t, vault)}
 	w.role = vault.AppRole(t, vaulttest.AppRole{Policies: []string{vault.Policy(t, vaulttest.MountPolicy(mount))}})
-	w.site = newSite(t, []string{"COFFER_UNLOCK_KEY=" + unlockSecret, "HOME=" + t.TempDir()}, "--kms-probe-interval-secs", "5")
+	w.site = newSite(t, []string{"COFFER_UNLOCK_KEY=" + unlockSecret, "HOME=" + t.TempDir()}, "--kms-probe-interval-secs", "5", "--metrics-listen", "127.0.0.1:0")
 	w.client.Transport = &recorder{next: w.client.Transport, said: w.said}
 	w.watch(nil)
 	return w
@@ -306,6 +310,28 @@ func (w *secretsWorld) command(args, environ []string) {
 		w.t.Fatal(err)
 	}
 	w.keep("commands", fmt.Sprintf("$ coffer %s\n%s\n", strings.Join(args, " "), out))
+}
+
+// metrics reads all numbers, from the address that the log tells.
+func (w *secretsWorld) metrics() {
+	w.t.Helper()
+	address := ""
+	for line := range strings.Lines(w.log.String()) {
+		var entry struct{ Msg, Address string }
+		if json.Unmarshal([]byte(line), &entry) == nil && entry.Msg == "serving metrics" {
+			address = entry.Address
+		}
+	}
+	response, err := http.Get("http://" + address + "/metrics")
+	if err != nil {
+		w.t.Fatal(err)
+	}
+	defer response.Body.Close()
+	text, err := io.ReadAll(response.Body)
+	if err != nil || !strings.Contains(string(text), "coffer_") {
+		w.t.Fatalf("no metrics at %q: %.200s, %v", address, text, err)
+	}
+	w.keep("metrics", string(text))
 }
 
 // restarts starts the server with backends from the environment, and once with a
