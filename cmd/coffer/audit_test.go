@@ -14,6 +14,7 @@ import (
 	"coffer/internal/caller"
 	"coffer/kms/audit"
 	"coffer/kms/vault/vaulttest"
+	"coffer/object"
 	"coffer/s3api/admin"
 )
 
@@ -238,6 +239,34 @@ func TestAuditUses(t *testing.T) {
 			t.Errorf("%s (-want +got):\n%s", step.name, diff)
 		}
 	}
+}
+
+// TestAuditInternal finds what nobody asked for: the probe of the backend, and a rewrap in the background.
+func TestAuditInternal(t *testing.T) {
+	t.Parallel()
+	r := inhabit(t, t.TempDir())
+	r.must(message{method: "PUT", target: "/bucket"})
+	r.must(message{method: "PUT", target: "/bucket/key", body: []byte("x"), header: map[string]string{"X-Amz-Server-Side-Encryption": "aws:kms"}})
+	r.must(message{method: "POST", target: "/rustfs/admin/v3/kms/key/rotate?keyName=rustfs-default-key"})
+	if _, err := r.house.store.Load().StartRewrap(t.Context(), object.RewrapJobRequest{Bucket: "bucket"}); err != nil {
+		t.Fatal(err)
+	}
+	hash, err := audit.ObjectHash(r.auditKey(), "bucket", "key")
+	if err != nil {
+		t.Fatal(err)
+	}
+	var probed, rewrapped bool
+	r.until("both are recorded", func() bool {
+		for _, f := range r.since() {
+			probed = probed || f.Operation == string(audit.ProbeKey) && f.Outcome == string(audit.Success) && f.KeyID == "coffer-sse-s3"
+			again := f.Operation == string(audit.ReEncrypt) && f.Bucket == "bucket" && f.Object == hash && f.KeyVersion == 2
+			rewrapped = rewrapped || again
+			if (again || f.Operation == string(audit.ProbeKey)) && (f.Principal != caller.Internal || f.Source+f.RequestID != "") {
+				t.Errorf("somebody asked for %+v", f.Entry)
+			}
+		}
+		return probed && rewrapped
+	})
 }
 
 const bucketDefault = `<ServerSideEncryptionConfiguration><Rule><ApplyServerSideEncryptionByDefault><SSEAlgorithm>aws:kms</SSEAlgorithm>` +

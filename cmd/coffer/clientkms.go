@@ -83,6 +83,9 @@ func showStatus(w io.Writer, s *adminclient.Status) {
 	if c := s.Cache; c != nil {
 		row("cached KEKs", fmt.Sprintf("%d (%d hits, %d misses)", c.Entries, c.Hits, c.Misses))
 	}
+	if words := auditWords(s.Audit); words != "" {
+		row("audit log", words)
+	}
 	for _, note := range s.Notes {
 		row("note", note)
 	}
@@ -168,4 +171,20 @@ func (c censusCommand) Run(kctx *kong.Context, std streams) error {
 			fmt.Fprintf(w, "%s set right.\n", plural(int64(doc.Repaired), "kept count"))
 		}
 	})
+}
+
+// auditWords tells what is wrong with the audit log of a server, if anything is.
+func auditWords(a *adminclient.Audit) string {
+	switch {
+	case a == nil:
+		return ""
+	case !a.Enabled:
+		return "off: nothing is recorded"
+	case !a.Healthy:
+		return fmt.Sprintf("cannot be written, %d lines lost: %s", a.Lost, a.Failure)
+	case a.Lost > 0:
+		return fmt.Sprintf("written again, %d lines lost", a.Lost)
+	default:
+		return ""
+	}
 }

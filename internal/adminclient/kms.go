@@ -22,6 +22,17 @@ type Status struct {
 	Cache        *Cache     `json:"cache_stats"`
 	Probe        *Probe     `json:"probe"`
 	Instances    []Instance `json:"instances"`
+	Audit        *Audit     `json:"audit"`
+}
+
+// Audit is how the audit log of the server is.
+type Audit struct {
+	Enabled  bool   `json:"enabled"`
+	Required bool   `json:"required"` // what cannot be recorded is refused
+	Healthy  bool   `json:"healthy"`
+	Failure  string `json:"failure"`
+	Lost     uint64 `json:"lost"` // lines
+	Head     string `json:"head"`
 }
 
 // Cache counts what the cache of KEKs did.

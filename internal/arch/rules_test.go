@@ -24,7 +24,7 @@ s3api/awschunk           s3api/s3err
 s3api/s3xml              s3api/s3err
 s3api/s3err
 
-fs                       object
+fs                       object internal/caller
 
 object                   object/checksum chunk metastore kms cipher internal/strictcbor
 object/checksum

@@ -10,7 +10,8 @@
 // # What it does not do
 //
 // It speaks no HTTP and verifies no signature: package s3api calls Serve with requests whose signature and body are
-// proven, and Deny for those that are refused. It writes no audit log: Options.Observe is told of every request.
+// proven, and Deny and Refuse for those that are refused. It keeps no log: Options.Audit records every request before it is
+// answered, and what cannot be recorded is not done; Options.Observe is told of every one.
 //
 // # Two vocabularies
 //
