@@ -193,6 +193,38 @@ type front struct{}
 
 func (front) Load() s3api.Load { return s3api.Load{Requests: 3, Connections: 4} }
 
+// engine tells of rewraps, and has nothing else to tell.
+type engine struct{ jobs []object.RewrapJob }
+
+func (engine) Stats(context.Context) (object.Stats, error)              { return object.Stats{}, nil }
+func (e engine) RewrapJobs(context.Context) ([]object.RewrapJob, error) { return e.jobs, nil }
+
+func TestRewraps(t *testing.T) {
+	t.Parallel()
+	report := func(matched, rewrapped, failed int) object.RewrapReport {
+		return object.RewrapReport{Matched: matched, Rewrapped: rewrapped, Failed: failed}
+	}
+	e := engine{[]object.RewrapJob{
+		{State: object.JobRunning, Total: 100, Report: report(10, 5, 1)},
+		{State: object.JobRunning, Total: 200, Report: report(20, 6, 2), Waiting: "the backend"},
+		{State: object.JobDone, Total: 7, Report: report(7, 7, 0)},
+		{State: object.JobFailed, Total: 8, Report: report(3, 2, 1)},
+	}}
+	m := metrics.New(metrics.Options{})
+	m.Read(metrics.Sources{Keys: keys{}, Engine: e, Front: front{}, Metastore: func() metrics.Metastore { return metrics.Metastore{} }})
+	check(t, ask(t, m), []want{
+		{"coffer_kms_rewrap_jobs", []string{"state", "running"}, 2},
+		{"coffer_kms_rewrap_jobs", []string{"state", "done"}, 1},
+		{"coffer_kms_rewrap_jobs", []string{"state", "paused"}, 0},
+		{"coffer_kms_rewrap_jobs", nil, 4},
+		{"coffer_kms_rewrap_waiting_jobs", nil, 1},
+		{"coffer_kms_rewrap_objects", []string{"part", "total"}, 300},
+		{"coffer_kms_rewrap_objects", []string{"part", "seen"}, 30},
+		{"coffer_kms_rewrap_objects", []string{"part", "rewrapped"}, 11},
+		{"coffer_kms_rewrap_objects", []string{"part", "failed"}, 3},
+	})
+}
+
 func TestSources(t *testing.T) {
 	t.Parallel()
 	a, b := cipher.NewInstanceID(), cipher.NewInstanceID()

@@ -21,6 +21,7 @@ type Keys interface {
 // Engine is what an *object.Store tells.
 type Engine interface {
 	Stats(ctx context.Context) (object.Stats, error)
+	RewrapJobs(ctx context.Context) ([]object.RewrapJob, error)
 }
 
 // Front is what an *s3api.Server tells.
@@ -87,6 +88,11 @@ func (e emitter) send(kind prometheus.ValueType, name, help string, value float6
 		names, values = append(names, labels[i]), append(values, labels[i+1])
 	}
 	e.to <- prometheus.MustNewConstMetric(prometheus.NewDesc(namespace+"_"+name, help, names, nil), kind, value, values...)
+}
+
+// invalid says why numbers are missing.
+func (e emitter) invalid(name string, err error) {
+	e.to <- prometheus.NewInvalidMetric(prometheus.NewDesc(namespace+"_"+name, "", nil, nil), err)
 }
 
 func truth(is bool) float64 {
@@ -159,13 +165,46 @@ func (r *reader) surveys(e emitter) {
 	e.gauge("kms_oldest_key_rotation_age_seconds", "Age of the newest version of the key where it is oldest.", oldest)
 }
 
+// rewraps is how far rewraps in the background have come, all together: their buckets have names.
+func (r *reader) rewraps(ctx context.Context, e emitter) {
+	jobs, err := r.Engine.RewrapJobs(ctx)
+	if err != nil {
+		e.invalid("kms_rewrap", err)
+		return
+	}
+	states := map[object.JobState]int{}
+	waiting := 0
+	var total, seen, done, failed float64
+	for _, j := range jobs {
+		states[j.State]++
+		if j.State != object.JobRunning {
+			continue
+		}
+		if j.Waiting != "" {
+			waiting++
+		}
+		total, seen = total+float64(j.Total), seen+float64(j.Report.Matched)
+		done, failed = done+float64(j.Report.Rewrapped), failed+float64(j.Report.Failed)
+	}
+	for _, s := range []object.JobState{object.JobRunning, object.JobPaused, object.JobCancelled, object.JobDone, object.JobFailed} {
+		e.gauge("kms_rewrap_jobs", "Buckets whose last rewrap in the background is in a state.", float64(states[s]), "state", s.String())
+	}
+	const objects = "Objects of rewraps that run."
+	e.gauge("kms_rewrap_waiting_jobs", "Rewraps that run and wait for a backend.", float64(waiting))
+	e.gauge("kms_rewrap_objects", objects, total, "part", "total")
+	e.gauge("kms_rewrap_objects", objects, seen, "part", "seen")
+	e.gauge("kms_rewrap_objects", objects, done, "part", "rewrapped")
+	e.gauge("kms_rewrap_objects", objects, failed, "part", "failed")
+}
+
 // store is how much is stored, and what is left to do.
 func (r *reader) store(e emitter) {
 	ctx, cancel := context.WithTimeout(context.Background(), scrapeTimeout/2)
 	defer cancel()
+	r.rewraps(ctx, e)
 	s, err := r.Engine.Stats(ctx)
 	if err != nil {
-		e.to <- prometheus.NewInvalidMetric(prometheus.NewDesc(namespace+"_store", "", nil, nil), err)
+		e.invalid("store", err)
 		return
 	}
 	e.gauge("store_free_bytes", "Room on the disk.", float64(s.Free))
