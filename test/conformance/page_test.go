@@ -107,7 +107,8 @@ type tests struct {
 }
 
 // readTests parses the test files of every directory, whatever their build tags say. Helpers of tests, that is, packages whose
-// names end with "test", give names of subtests to those who call them.
+// names end with "test", give names of subtests to those who call them, and files of testdata and pages of docs may be
+// subtests too.
 func readTests(dir string) (*tests, error) {
 	in := &tests{functions: map[string]bool{}, words: map[string]map[string]bool{}}
 	err := filepath.WalkDir(dir, func(path string, d fs.DirEntry, err error) error {
@@ -123,6 +124,9 @@ func readTests(dir string) (*tests, error) {
 		case d.IsDir() && below != "." && (strings.HasPrefix(name, ".") || name == "node_modules" || name == "bin"):
 			return fs.SkipDir
 		case d.IsDir():
+			return nil
+		case strings.HasPrefix(below, "docs/") && strings.HasSuffix(name, ".md"): // each is a subtest there
+			in.word("test/docs", strings.TrimSuffix(name, ".md"))
 			return nil
 		case strings.Contains(below, "/testdata/"):
 			owner, _, _ := strings.Cut(below, "/testdata/")
