@@ -5,6 +5,7 @@ import (
 	"path/filepath"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/google/go-cmp/cmp"
 )
@@ -176,8 +177,13 @@ func TestNothingStays(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	stat, err := os.ReadFile("/proc/" + strings.TrimSpace(string(pid)) + "/stat")
-	if err == nil && !strings.Contains(string(stat), ") Z ") {
-		t.Errorf("process %s is still there: %s", pid, stat)
+	for end := time.Now().Add(10 * time.Second); ; time.Sleep(10 * time.Millisecond) { // a kill takes a moment
+		stat, err := os.ReadFile("/proc/" + strings.TrimSpace(string(pid)) + "/stat")
+		switch {
+		case err != nil || strings.Contains(string(stat), ") Z "):
+			return
+		case time.Now().After(end):
+			t.Fatalf("process %s is still there: %s", pid, stat)
+		}
 	}
 }
