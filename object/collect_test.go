@@ -48,7 +48,7 @@ func wantEmpty(t testing.TB, env *objecttest.Env, s *object.Store) {
 	if chunks != 0 {
 		t.Errorf("%d chunk files are left", chunks)
 	}
-	for _, tag := range []byte("ndecqup") {
+	for _, tag := range []byte("ndecqupbx") {
 		if keys[tag] != 0 {
 			t.Errorf("%d keys with tag %q are left", keys[tag], tag)
 		}

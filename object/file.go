@@ -58,6 +58,9 @@ type openFile struct {
 	sum    hash.Hash // MD5 of what was sealed so far, where that is the file's beginning; else nil
 	summed int64
 
+	lender *openFile // whose body the commit under way borrows from; it is locked, too
+	added  [][]byte  // SealedKeys that the commit under way adds
+
 	origin *Watcher // of the last change
 	losses uint64   // commits that were dropped
 	chunks chunkCache

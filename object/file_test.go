@@ -19,7 +19,7 @@ import (
 
 // editLayout makes files reach every boundary with little data.
 func editLayout(o *object.Options) {
-	o.InlineLimit, o.ChunkSize, o.FrameSize, o.SealAfter = 100, 10_000, 4096, 3000
+	o.InlineLimit, o.ChunkSize, o.FrameSize, o.SealAfter, o.CloneLeast = 100, 10_000, 4096, 3000, 1000
 }
 
 // editedFile is a file and what it must hold.
@@ -164,6 +164,31 @@ func (m *editMachine) Punch(t *rapid.T) {
 	}
 }
 
+// Clone makes a range of one file that of another, or of itself.
+func (m *editMachine) Clone(t *rapid.T) {
+	f, src := m.pick(t), m.pick(t)
+	off, from := rapid.IntRange(0, len(f.want)+100).Draw(t, "off"), rapid.IntRange(0, len(src.want)).Draw(t, "from")
+	length := rapid.IntRange(1, 8000).Draw(t, "length")
+	part := bytes.Clone(src.want[from:min(from+length, len(src.want))])
+	n, err := f.file.CloneRange(context.Background(), int64(off), src.file, int64(from), int64(length))
+	if f == src && off < from+len(part) && from < off+len(part) {
+		if object.KindOf(err) != object.KindInvalidArgument {
+			t.Fatalf("overlapping ranges: %v", err)
+		}
+		return
+	}
+	if n != int64(len(part)) || err != nil {
+		t.Fatal(n, err)
+	}
+	if len(part) == 0 {
+		return
+	}
+	f.grow(off + len(part))
+	copy(f.want[off:], part)
+	m.Sync2(t, f) // they may have been committed on the way
+	m.Sync2(t, src)
+}
+
 func (m *editMachine) Read(t *rapid.T) {
 	f := m.pick(t)
 	off := rapid.IntRange(0, len(f.want)).Draw(t, "off")
@@ -306,7 +331,7 @@ func TestFileAgainstBytes(t *testing.T) {
 		}
 		rt.Repeat(map[string]func(*rapid.T){
 			"create": m.Create, "put": m.Put, "copy": m.Copy, "write": m.Write, "write more": m.Write, "append": m.Append,
-			"truncate": m.Truncate, "punch": m.Punch, "read": m.Read, "sync": m.Sync, "close": m.Close, "replace": m.Replace,
+			"truncate": m.Truncate, "clone": m.Clone, "punch": m.Punch, "read": m.Read, "sync": m.Sync, "close": m.Close, "replace": m.Replace,
 			"delete": m.Delete, "collect": m.Collect, "tidy": m.Tidy, "crash": m.Crash, "": m.Check,
 		})
 		for len(m.files) > 0 {

@@ -18,19 +18,14 @@ func (c *fileCommit) grow(ctx context.Context) error {
 	b := &f.base.Body
 	c.fresh = f.kept == 0 || b.IsZero()
 	if c.fresh {
-		extents, _ := overlay(nil, c.changes, false)
-		c.body, c.pages = body{}, nil
-		if len(extents) > 0 {
-			c.body, c.pages = newBody(extents)
-		}
-		return nil
+		return c.growFresh()
 	}
 	return f.store.opts.Meta.View(ctx, func(v *metastore.View) error {
 		count, _, err := bodyCount(v.Get, b.ID)
 		if err != nil {
 			return err
 		}
-		c.fork = count > 1
+		c.fork = count > 1 || f.lender != nil
 		c.edit = treeEdit{view: pageReader(v), owner: b.ID, fork: c.fork, foreign: len(b.Bases) > 0, origin: b.Edited != editedTidy}
 		if c.fork {
 			c.edit.owner = cipher.NewBodyID()
@@ -41,12 +36,38 @@ func (c *fileCommit) grow(ctx context.Context) error {
 		c.pages = c.edit.staged
 		c.body.Stale = b.Stale + c.edit.covered
 		if c.fork {
-			c.body.Edited, c.body.Bases, c.body.Stale = editedTidy, []cipher.BodyID{b.ID}, 0
+			c.body.Edited, c.body.Bases, c.body.Stale = editedTidy, c.bases(b.ID), 0
 			return nil
 		}
 		c.body.Edited, c.body.Bases = max(b.Edited, editedOnce), b.Bases
 		return nil
 	})
+}
+
+// growFresh makes a tree of the changes alone.
+func (c *fileCommit) growFresh() error {
+	extents, _ := overlay(nil, c.changes, false)
+	c.body, c.pages = body{}, nil
+	switch {
+	case len(extents) == 0:
+		return nil
+	case c.f.lender == nil:
+		c.body, c.pages = newBody(extents)
+		return nil
+	}
+	c.edit = treeEdit{owner: cipher.NewBodyID()}
+	var err error
+	c.body, err = c.edit.apply(&body{}, extents)
+	c.body.Edited, c.body.Bases, c.pages = editedTidy, c.bases(), c.edit.staged
+	return err
+}
+
+// bases are the bodies that the file's body borrows from: those given, and the lender's.
+func (c *fileCommit) bases(ids ...cipher.BodyID) []cipher.BodyID {
+	if c.f.lender != nil {
+		ids = append(ids, c.f.lender.base.Body.ID)
+	}
+	return ids
 }
 
 // sameBody reports whether two trees are the same one, at the same state.
@@ -120,7 +141,7 @@ func (c *fileCommit) writeEdited(tx *metastore.Tx, was *body) error {
 	switch {
 	case err != nil:
 		return err
-	case c.fork != (count > 1):
+	case c.fork != (count > 1 || c.f.lender != nil):
 		return errShareChanged
 	case c.fork:
 		err = lend(tx, was, 0)

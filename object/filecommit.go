@@ -328,8 +328,14 @@ func (c *fileCommit) write(n *nameWriter) error {
 	if f.data {
 		r.Size, r.Body, r.ETag = f.size, c.body, c.tag
 		r.Checksum, r.Parts, r.Upload = storedChecksum{}, partTable{}, cipher.UploadID{}
+		r.Keys = append(r.Keys[:len(r.Keys):len(r.Keys)], f.added...)
 		if err := c.writeBody(n.tx.Tx, was); err != nil {
 			return err
+		}
+		if f.lender != nil {
+			if err := c.borrow(n); err != nil {
+				return err
+			}
 		}
 	}
 	c.result = &r

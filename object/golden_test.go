@@ -98,7 +98,28 @@ func goldenValues() map[string]formatted {
 		"removal-upload": &removal{Format: 1, Upload: ident(0x0c), Used: []byte{0x82}},
 		"removal-keks":   &removal{Format: 1, Bucket: ident(0x06)},
 		"count":          &countRecord{Format: 1, Count: 2},
-		"counts":         &countsRecord{Format: 1, KEKs: 3, Objects: 2, Uploads: 1},
+		"count-lent":     &countRecord{Format: 1, Count: 1, Lent: true},
+		"removal-garbage": &removal{Format: 1, Body: body{ID: ident(0xb4)}, Garbage: &garbage{
+			Pages: []cipher.PageID{ident(0xe1)}, Files: []cipher.ChunkID{ident(0xc1)}, Inline: []cipher.ChunkID{ident(0xc2)},
+		}},
+		"removal-base": &removal{Format: 1, Body: body{ID: ident(0xb4)}, Base: true},
+		"page-owned":   &page{Format: 1, Extents: extents, Owner: ident(0xb5)},
+		"body":         &bodyRecord{Format: 1, Origin: &body{ID: ident(0xb5), Extents: extents}, Frozen: &body{ID: ident(0xb5), Depth: 1, Pages: refs}},
+		"record-edited": &record{
+			Format: 1, Kind: kindObject, Object: ident(0x01), Size: 1 << 41, ModTime: 1, ETag: "0123456789abcdef0123456789abcdef-1",
+			Keys: [][]byte{{0x5e, 0xa1}}, Inode: 6,
+			Body: body{
+				ID: ident(0xb5), Depth: 2, Pages: refs, Edited: editedTidy, Stale: 4096, Bases: []cipher.BodyID{ident(0xb6)},
+			},
+		},
+		"record-borrowed": &record{
+			Format: 1, Kind: kindObject, Object: ident(0x01), Size: 7, ModTime: 1, ETag: "0123456789abcdef0123456789abcdef-1",
+			Keys: [][]byte{{0x5e, 0xa1}}, Inode: 6,
+			Body: body{ID: ident(0xb5), Edited: editedTidy, Bases: []cipher.BodyID{ident(0xb6)}, Extents: []extent{
+				{Length: 3, Chunk: ident(0xc1), Place: borrowedChunkStore}, {Offset: 3, Length: 4, Chunk: ident(0xc2), Place: borrowedInMetastore},
+			}},
+		},
+		"counts": &countsRecord{Format: 1, KEKs: 3, Objects: 2, Uploads: 1},
 		"tally": &tallyRecord{Format: 1, Entries: []tallyEntry{
 			{Dependency: goldenShared().bytes(), Objects: 1}, {Dependency: goldenOwn().bytes(), KEKs: -1, Objects: -1, Uploads: 1},
 		}},
@@ -172,6 +193,11 @@ func goldenLinkKeys() string {
 	return fmt.Sprintf("shared %x\nlink a/b %x\n", sharedKey(ident(0x06), ident(0x04)), linkKey(ident(0x06), ident(0x04), "a/b"))
 }
 
+// goldenFileKeys are the keys that came with the editing of bodies.
+func goldenFileKeys() string {
+	return fmt.Sprintf("body %x\nowned %x\n", bodyKey(ident(0xb5)), ownedKey(ident(0xb5), ident(0xc1)))
+}
+
 // golden compares with a file, or makes it under -golden.make where there is none.
 func golden(t *testing.T, name, got string) {
 	t.Helper()
@@ -211,6 +237,7 @@ func TestGoldenLayout(t *testing.T) {
 	}
 	golden(t, "keys-tree.txt", goldenTreeKeys())
 	golden(t, "keys-links.txt", goldenLinkKeys())
+	golden(t, "keys-files.txt", goldenFileKeys())
 }
 
 func TestDecodeRefuses(t *testing.T) {

@@ -30,6 +30,7 @@ type Options struct {
 	FrameSize    int              // bytes of plaintext in a frame. Default cipher.DefaultFrameSize
 	SealAfter    int64            // bytes written to a File that gather in memory before they are sealed. Default 4 MiB
 	WriteMemory  int64            // bytes written to all Files that may gather; above it each seals its own. Default 64 MiB
+	CloneLeast   int64            // bytes that CloneRange shares at least; it copies fewer. Default 64 KiB
 	CollectEvery time.Duration    // pause of the collector when nothing wakes it. Default 30 s
 	Observe      func(Work)       // is told of sealing and opening, from many goroutines; default: nothing
 }
@@ -43,6 +44,7 @@ const (
 	DefaultChunkSize    = 64 << 20
 	DefaultSealAfter    = 4 << 20
 	DefaultWriteMemory  = 64 << 20
+	DefaultCloneLeast   = 64 << 10
 	DefaultCollectEvery = 30 * time.Second
 )
 
@@ -67,6 +69,7 @@ func (o *Options) setDefaults() error {
 	o.FrameSize = orDefault(o.FrameSize, cipher.DefaultFrameSize)
 	o.SealAfter = orDefault(o.SealAfter, DefaultSealAfter)
 	o.WriteMemory = orDefault(o.WriteMemory, DefaultWriteMemory)
+	o.CloneLeast = orDefault(o.CloneLeast, DefaultCloneLeast)
 	o.CollectEvery = orDefault(o.CollectEvery, DefaultCollectEvery)
 	if o.InlineLimit < 0 || o.InlineLimit > maxInlineLimit || o.ChunkSize < 1 || o.SealAfter < 1 || o.WriteMemory < 1 || o.CollectEvery < 0 {
 		return fmt.Errorf("object: InlineLimit %d, ChunkSize %d, SealAfter %d, WriteMemory %d or CollectEvery %v out of range",
