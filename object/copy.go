@@ -194,7 +194,7 @@ func (s *Store) copyShared(ctx context.Context, c *copying) (*record, error) {
 		if err != nil {
 			return err
 		}
-		now, err := names.current(c.req.SourceKey)
+		now, err := names.source(c.req.SourceKey)
 		if err != nil {
 			return err
 		}

@@ -107,8 +107,10 @@ func (n *nameWriter) touchDirectory(dir string, now int64) error {
 
 // putTimes writes the times of a directory, whatever they were.
 func (n *nameWriter) putTimes(dir string, modified, changed int64) error {
-	return n.tx.Put(timesKey(n.bucket.ID, dir), encode(newTimes(modified, changed)))
+	return n.putAt(tagTimes, dir, encode(newTimes(modified, changed)))
 }
+
+func (n *nameWriter) deleteTimes(dir string) error { return n.deleteAt(tagTimes, dir) }
 
 func newTimes(modified, changed int64) *timesRecord {
 	return &timesRecord{Format: recordFormat, ModTime: modified, ChangeTime: changed}
@@ -145,7 +147,7 @@ func (n *nameWriter) removeEmptyDir(dir string) error {
 	if err != nil {
 		return err
 	}
-	if _, err := readTimes(n.tx.GetForUpdate, timesKey(n.bucket.ID, dir)); err != nil {
+	if _, err := n.times(dir); err != nil {
 		return err
 	}
 	any, err := n.reader().anyBelow(dir)

@@ -95,8 +95,8 @@ func (s *Store) readDir(ctx context.Context, bucket, dir string, after ListPosit
 			}
 			return err
 		}
-		space := namesOf(n.bucket)
-		err := f.scan(n.view, space, space.after(start), func(key string, kv metastore.KV) error {
+		space := n.space()
+		err := f.scan(space, space.after(start), func(key string, kv metastore.KV) error {
 			r, err := n.decode(kv.Value)
 			if err == nil {
 				out.Nodes = append(out.Nodes, *fileNode(bucket, key, r))
@@ -141,6 +141,9 @@ func (n *names) current(key string) (*record, error) {
 func (n *names) decode(value []byte) (*record, error) {
 	return decodeName(n.view.Get, n.bucket.ID, value)
 }
+
+// space is the names for a scan.
+func (n *names) space() namespace { return namesOf(n.view, n.bucket) }
 
 // file is the node of a key that does not end in "/", nil where there is none.
 func (n *names) file(bucket, key string) (*Node, error) {
@@ -191,8 +194,8 @@ func (n *names) anyBelow(dir string) (bool, error) {
 	if len(dir) >= MaxKeyBytes {
 		return false, nil
 	}
-	space := namesOf(n.bucket)
-	for _, err := range n.view.Scan(space.after(ListPosition{Key: dir}), space.behind(dir)) {
+	space := n.space()
+	for _, err := range space.scan(space.after(ListPosition{Key: dir}), space.behind(dir)) {
 		return err == nil, err
 	}
 	return false, nil
@@ -200,12 +203,13 @@ func (n *names) anyBelow(dir string) (bool, error) {
 
 // times reads the times of a directory; their format is 0 where there are none.
 func (n *names) times(dir string) (*timesRecord, error) {
-	return readTimes(n.view.Get, timesKey(n.bucket.ID, dir))
+	return readTimes(n.view.Get, n.bucket, dir)
 }
 
-func readTimes(get func([]byte) ([]byte, error), key []byte) (*timesRecord, error) {
+func readTimes(get func([]byte) ([]byte, error), b *bucketRecord, dir string) (*timesRecord, error) {
 	var t timesRecord
-	value, err := get(key)
+	l := b.locate(tagTimes, dir)
+	value, _, err := l.get(get)
 	if errors.Is(err, metastore.ErrNotFound) {
 		return &t, nil
 	}

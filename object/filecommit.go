@@ -306,6 +306,8 @@ func (c *fileCommit) write(n *nameWriter) error {
 	}
 	var r record
 	switch {
+	case f.unborn && f.store.files.at(f.bucketID, c.key) != f:
+		return notNamed("") // its directory was renamed while the commit waited
 	case f.unborn && was != nil:
 		return errKind(KindStale)
 	case f.unborn:

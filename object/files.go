@@ -173,7 +173,12 @@ func (t *files) renamed(bucket cipher.BucketID, from, to string) {
 	for _, f := range t.open {
 		rest, below := strings.CutPrefix(f.key, from)
 		if f.bucketID == bucket && below && (rest == "" || strings.HasSuffix(from, "/")) {
+			was := nameID{bucket, f.key}
 			f.key = to + rest
+			if t.unborn[was] == f {
+				delete(t.unborn, was)
+				t.unborn[nameID{bucket, f.key}] = f
+			}
 		}
 	}
 }

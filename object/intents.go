@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"context"
 	"errors"
+	"slices"
 	"sync"
 
 	"coffer/cipher"
@@ -161,26 +162,47 @@ func (s *Store) recover(ctx context.Context) error {
 	if dropped > 0 {
 		s.log.InfoContext(ctx, "removed what former runs left unfinished", "intents", dropped)
 	}
-	return s.unmarkBuckets(ctx)
+	return s.settleBuckets(ctx)
 }
 
-// unmarkBuckets clears the marks of deletions that former runs did not finish.
-func (s *Store) unmarkBuckets(ctx context.Context) error {
-	var marked []string
+// settleBuckets clears the marks of deletions and of renames that former runs did not get through with, and hands over to
+// the mover the renames that everybody has seen.
+func (s *Store) settleBuckets(ctx context.Context) error {
+	var names []string
 	err := s.scanPrefix(ctx, []byte{tagBucket}, func(kv metastore.KV) error {
 		var b bucketRecord
 		if err := decode(kv.Value, &b); err != nil {
 			return err
 		}
-		if !b.Deleting.IsZero() {
-			marked = append(marked, string(kv.Key[1:]))
+		if !b.Deleting.IsZero() || len(b.Renames) > 0 {
+			names = append(names, string(kv.Key[1:]))
 		}
 		return nil
 	})
-	for _, name := range marked {
+	for _, name := range names {
 		if err == nil {
-			_, err = s.markBucket(ctx, name, cipher.RunID{})
+			err = s.settleBucket(ctx, name)
 		}
 	}
 	return err
+}
+
+func (s *Store) settleBucket(ctx context.Context, name string) error {
+	var b *bucketRecord
+	err := s.opts.Meta.Update(ctx, func(tx *metastore.Tx) (err error) {
+		if b, err = readBucket(tx.GetForUpdate, name); err != nil {
+			return err
+		}
+		b.Deleting = cipher.RunID{}
+		b.Renames = slices.DeleteFunc(b.Renames, func(r renameEntry) bool { return r.State == renamePreparing })
+		return tx.Put(bucketKey(name), encode(b))
+	})
+	if err != nil {
+		return err
+	}
+	for _, r := range b.Renames {
+		s.mover.begin(r.ID)
+		s.mover.add(&moving{bucket: name, id: b.ID, entry: r})
+	}
+	return nil
 }

@@ -31,7 +31,7 @@ func readShared(get func([]byte) ([]byte, error), bucket cipher.BucketID, object
 // putLink makes a key a name of a shared record.
 func (n *nameWriter) putLink(key string, object cipher.ObjectID) error {
 	link := &record{Format: recordFormat, Kind: kindLink, Object: object, LinkTo: object}
-	if err := n.tx.Put(nameKey(n.bucket.ID, key), encode(link)); err != nil {
+	if err := n.putAt(tagName, key, encode(link)); err != nil {
 		return err
 	}
 	return n.tx.Put(linkKey(n.bucket.ID, object, key), encode(&linkRecord{Format: recordFormat}))
@@ -55,8 +55,11 @@ func (n *nameWriter) releaseLink(key string, was *record) error {
 	return n.tx.Put(sharedKey(n.bucket.ID, r.Object), encode(&r))
 }
 
-// forgetLink takes away that a key is a name of a shared record.
+// forgetLink takes away that a key, which was read, is a name of a shared record.
 func (n *nameWriter) forgetLink(key string, object cipher.ObjectID) error {
+	if i := n.find(key); i >= 0 && n.known[i].old != "" {
+		key = n.known[i].old
+	}
 	return n.tx.Delete(linkKey(n.bucket.ID, object, key))
 }
 
@@ -68,7 +71,7 @@ func (n *nameWriter) otherName(object cipher.ObjectID, key string) (string, erro
 		if err != nil {
 			return "", err
 		}
-		if name := string(kv.Key[len(prefix):]); name != key {
+		if name := n.bucket.renamed(string(kv.Key[len(prefix):])); name != key {
 			return name, nil
 		}
 	}

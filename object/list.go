@@ -3,6 +3,7 @@ package object
 import (
 	"bytes"
 	"context"
+	"iter"
 	"strings"
 
 	"coffer/metastore"
@@ -20,8 +21,8 @@ func (s *Store) List(ctx context.Context, req ListRequest) (ListResult, error) {
 			return err
 		}
 		f := folder{prefix: req.Prefix, delimiter: req.Delimiter, max: req.Max}
-		names := namesOf(b)
-		err = f.scan(v, names, names.after(req.After), func(key string, kv metastore.KV) error {
+		names := namesOf(v, b)
+		err = f.scan(names, names.after(req.After), func(key string, kv metastore.KV) error {
 			r, err := decodeName(v.Get, b.ID, kv.Value)
 			if err != nil {
 				return err
@@ -53,10 +54,13 @@ type folder struct {
 type namespace struct {
 	join func(prefix string) []byte           // begins the metastore keys of all S3 keys with a prefix
 	name func(metaKey []byte) (string, error) // the S3 key in a metastore key
+	scan func(from, to []byte) iter.Seq2[metastore.KV, error]
 }
 
-func namesOf(b *bucketRecord) namespace {
+// namesOf is the names of a bucket in a snapshot.
+func namesOf(v *metastore.View, b *bucketRecord) namespace {
 	return namespace{
+		scan: func(from, to []byte) iter.Seq2[metastore.KV, error] { return scanNames(v, b, from, to) },
 		join: func(prefix string) []byte { return nameKey(b.ID, prefix) },
 		name: func(metaKey []byte) (string, error) { return nameOf(metaKey), nil },
 	}
@@ -82,13 +86,13 @@ func (n namespace) behind(prefix string) []byte {
 
 // scan visits the keys of a namespace from start on, nil being its beginning. visit is called for each that is not
 // folded.
-func (f *folder) scan(v *metastore.View, n namespace, start []byte, visit func(key string, kv metastore.KV) error) error {
+func (f *folder) scan(n namespace, start []byte, visit func(key string, kv metastore.KV) error) error {
 	from, to := metastore.PrefixRange(n.join(f.prefix))
 	if bytes.Compare(start, from) > 0 {
 		from = start
 	}
 	for {
-		skip, err := f.scanRun(v, n, from, to, visit)
+		skip, err := f.scanRun(n, from, to, visit)
 		if err != nil || skip == "" {
 			return err
 		}
@@ -100,9 +104,9 @@ func (f *folder) scan(v *metastore.View, n namespace, start []byte, visit func(k
 const skipRun = 32
 
 // scanRun scans until the end, the end of the page, or a common prefix that is worth seeking behind, which it returns.
-func (f *folder) scanRun(v *metastore.View, n namespace, from, to []byte, visit func(string, metastore.KV) error) (string, error) {
+func (f *folder) scanRun(n namespace, from, to []byte, visit func(string, metastore.KV) error) (string, error) {
 	folded, skipped := "", 0
-	for kv, err := range v.Scan(from, to) {
+	for kv, err := range n.scan(from, to) {
 		if err != nil {
 			return "", err
 		}

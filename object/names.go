@@ -27,13 +27,14 @@ type knownName struct {
 	object cipher.ObjectID
 	links  uint32
 	keys   [][]byte
+	old    string // where it lies while a directory is being renamed; "": where it belongs
 }
 
 // changeNames runs fn in a transaction over the names of a bucket, and tells the watchers once it is committed. id is
 // the bucket's, or zero where any of that name will do.
 func (s *Store) changeNames(ctx context.Context, bucket string, id cipher.BucketID, fn func(*nameWriter) error) error {
 	var names *nameWriter
-	err := s.update(ctx, func(tx *change) (err error) {
+	err := s.updateNames(ctx, func(tx *change) (err error) {
 		if names, err = namesForUpdate(tx, bucket, id); err != nil {
 			return err
 		}
@@ -44,6 +45,20 @@ func (s *Store) changeNames(ctx context.Context, bucket string, id cipher.Bucket
 		s.watchers.publish(ctx, bucket, names.changes)
 	}
 	return err
+}
+
+// updateNames is update, but for names that are part of a rename under way it waits and tries again.
+func (s *Store) updateNames(ctx context.Context, fn func(*change) error) error {
+	for {
+		err := s.update(ctx, fn)
+		busy, is := errors.AsType[*busyError](err)
+		if !is {
+			return err
+		}
+		if err := s.mover.wait(ctx, busy.rename); err != nil {
+			return err
+		}
+	}
 }
 
 // namesForUpdate reads a bucket by its name for a change of its objects. A bucket that is being deleted conflicts; one
@@ -63,12 +78,21 @@ func namesForUpdate(tx *change, bucket string, id cipher.BucketID) (*nameWriter,
 
 // current reads for update what a key names, nil when there is nothing.
 func (n *nameWriter) current(key string) (*record, error) {
-	r, err := readName(n.tx.GetForUpdate, n.bucket, key)
+	if err := n.bucket.busy(key); err != nil {
+		return nil, err
+	}
+	r, old, err := findName(n.tx.GetForUpdate, n.bucket, key)
 	if err != nil {
 		return nil, err
 	}
 	n.know(key, r)
+	n.known[n.find(key)].old = old
 	return r, nil
+}
+
+// source reads for update what a key names for readers, who wait for no rename.
+func (n *nameWriter) source(key string) (*record, error) {
+	return readName(n.tx.GetForUpdate, n.bucket, key)
 }
 
 // know remembers what a key names now, nil for nothing.
@@ -121,7 +145,7 @@ func (n *nameWriter) write(key string, r *record) error {
 	case err != nil:
 		return err
 	case r.Links == 0:
-		return n.tx.Put(nameKey(n.bucket.ID, key), value)
+		return n.putAt(tagName, key, value)
 	}
 	if err := n.tx.Put(sharedKey(n.bucket.ID, r.Object), value); err != nil {
 		return err
@@ -148,7 +172,7 @@ func (n *nameWriter) replace(key string, was, r *record) error {
 func (n *nameWriter) remove(key string, was *record) error {
 	n.note(Change{Key: key, Object: was.Object, Kind: Removed})
 	if isDirectory(key) {
-		if err := n.tx.Delete(timesKey(n.bucket.ID, key)); err != nil {
+		if err := n.deleteTimes(key); err != nil {
 			return err
 		}
 	}
@@ -171,7 +195,18 @@ func (n *nameWriter) drop(key string) error {
 	if _, err := n.become(key, nil); err != nil {
 		return err
 	}
-	return n.tx.Delete(nameKey(n.bucket.ID, key))
+	return n.deleteAt(tagName, key)
+}
+
+// putAt writes the value of a key, deleteAt removes it, wherever it lies.
+func (n *nameWriter) putAt(tag byte, key string, value []byte) error {
+	l := n.bucket.locate(tag, key)
+	return l.put(n.tx.Tx, value)
+}
+
+func (n *nameWriter) deleteAt(tag byte, key string) error {
+	l := n.bucket.locate(tag, key)
+	return l.delete(n.tx.Tx)
 }
 
 // note keeps a change for the watchers.
@@ -187,14 +222,26 @@ func (n *nameWriter) keepDirectory(dir string, was, r *record) {
 
 // readName reads the current version of a key, nil when there is none.
 func readName(get func([]byte) ([]byte, error), b *bucketRecord, key string) (*record, error) {
-	value, err := get(nameKey(b.ID, key))
+	r, _, err := findName(get, b, key)
+	return r, err
+}
+
+// findName is readName that also tells the key that the record still lies under while a directory is being renamed, ""
+// if it lies where it belongs.
+func findName(get func([]byte) ([]byte, error), b *bucketRecord, key string) (r *record, old string, err error) {
+	l := b.locate(tagName, key)
+	value, isOld, err := l.get(get)
 	if errors.Is(err, metastore.ErrNotFound) {
-		return nil, nil
+		return nil, "", nil
 	}
 	if err != nil {
-		return nil, err
+		return nil, "", err
 	}
-	return decodeName(get, b.ID, value)
+	if isOld {
+		old = l.oldKey
+	}
+	r, err = decodeName(get, b.ID, value)
+	return r, old, err
 }
 
 // decodeName reads the value of a name: a record, or the name of a record that several names share.

@@ -214,6 +214,7 @@ type bucketRecord struct {
 	Last       uint32            `cbor:"7,keyasint,omitzero"`  // newest generation of any KEK; absent: Generation
 	KMS        map[string]uint32 `cbor:"8,keyasint,omitempty"` // key id → generation that new SSE-KMS objects use
 	Root       *attributes       `cbor:"9,keyasint,omitempty"` // of the root directory, once a mount has changed them
+	Renames    []renameEntry     `cbor:"10,keyasint,omitempty"`
 }
 
 // bucketEncryption is BucketEncryption as stored.

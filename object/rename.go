@@ -2,6 +2,7 @@ package object
 
 import (
 	"context"
+	"strings"
 
 	"coffer/cipher"
 )
@@ -27,6 +28,9 @@ func (s *Store) rename(ctx context.Context, req *RenameRequest) error {
 	if err := s.space.admitChange(ctx); err != nil {
 		return err
 	}
+	if isDirectory(req.From) {
+		return s.moving(ctx, req.Bucket, nil, func() error { return s.renameDir(ctx, req) })
+	}
 	return s.moving(ctx, req.Bucket, []string{req.From, req.To}, func() error { return s.renameFile(ctx, req) })
 }
 
@@ -38,8 +42,10 @@ func (r *RenameRequest) validate() error {
 		return errKind(KindNotDirectory)
 	case !isDirectory(r.From) && isDirectory(r.To):
 		return errKind(KindIsDirectory)
-	case isDirectory(r.From):
-		return errKindf(KindNotImplemented, "rename of a directory")
+	case isDirectory(r.From) && r.Exchange:
+		return errKindf(KindNotImplemented, "exchange of directories")
+	case isDirectory(r.From) && r.From != r.To && strings.HasPrefix(r.To, r.From):
+		return errKindf(KindInvalidArgument, "a directory cannot move into itself")
 	}
 	if err := ValidateKey(r.From); err != nil {
 		return err

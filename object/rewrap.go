@@ -173,12 +173,12 @@ func (w *rewrapping) page(ctx context.Context, after string) (keys []string, rec
 		if n.bucket.ID != w.bucket.ID {
 			return errKind(KindNoSuchBucket)
 		}
-		space := namesOf(n.bucket)
+		space := n.space()
 		from, to := metastore.PrefixRange(space.join(w.req.Prefix))
 		if start := space.after(ListPosition{Key: after}); bytes.Compare(start, from) > 0 {
 			from = start
 		}
-		for kv, err := range n.view.Scan(from, to) {
+		for kv, err := range space.scan(from, to) {
 			if err != nil {
 				return err
 			}
@@ -288,7 +288,7 @@ func isAway(err error) bool {
 // transact runs a transaction that rewraps, and counts what it did. A job keeps the counts in the same one.
 func (w *rewrapping) transact(ctx context.Context, fn func(*change) (done, error)) error {
 	var d done
-	err := w.store.update(ctx, func(tx *change) (err error) {
+	err := w.store.updateNames(ctx, func(tx *change) (err error) {
 		if d, err = fn(tx); err != nil || w.job == nil {
 			return err
 		}

@@ -104,7 +104,7 @@ func (s *Store) setRootAttributes(ctx context.Context, bucket string, c *Attribu
 		}
 		n.bucket.Root = r.Attributes
 		n.note(Change{Kind: Written})
-		if err := n.tx.Put(bucketKey(bucket), encode(n.bucket)); err != nil {
+		if err := n.putBucket(bucket); err != nil {
 			return err
 		}
 		node = directoryNode(bucket, n.bucket, "", nil, newTimes(r.ModTime, now))
@@ -115,7 +115,7 @@ func (s *Store) setRootAttributes(ctx context.Context, bucket string, c *Attribu
 
 // times reads the times of a directory for update.
 func (n *nameWriter) times(dir string) (*timesRecord, error) {
-	return readTimes(n.tx.GetForUpdate, timesKey(n.bucket.ID, dir))
+	return readTimes(n.tx.GetForUpdate, n.bucket, dir)
 }
 
 // reader reads the names as they were when the transaction began.

@@ -33,6 +33,10 @@ type Options struct {
 	CloneLeast   int64            // bytes that CloneRange shares at least; it copies fewer. Default 64 KiB
 	CollectEvery time.Duration    // pause of the collector when nothing wakes it. Default 30 s
 	Observe      func(Work)       // is told of sealing and opening, from many goroutines; default: nothing
+
+	// For tests of this package.
+	holdMover bool // renames of directories move when the test says so
+	moveBatch int  // what one step of the mover moves
 }
 
 // DefaultKeyID names the MasterKey of the built-in keyring that wraps the KEKs of buckets.
@@ -70,6 +74,7 @@ func (o *Options) setDefaults() error {
 	o.SealAfter = orDefault(o.SealAfter, DefaultSealAfter)
 	o.WriteMemory = orDefault(o.WriteMemory, DefaultWriteMemory)
 	o.CloneLeast = orDefault(o.CloneLeast, DefaultCloneLeast)
+	o.moveBatch = orDefault(o.moveBatch, moveBatch)
 	o.CollectEvery = orDefault(o.CollectEvery, DefaultCollectEvery)
 	if o.InlineLimit < 0 || o.InlineLimit > maxInlineLimit || o.ChunkSize < 1 || o.SealAfter < 1 || o.WriteMemory < 1 || o.CollectEvery < 0 {
 		return fmt.Errorf("object: InlineLimit %d, ChunkSize %d, SealAfter %d, WriteMemory %d or CollectEvery %v out of range",
@@ -98,6 +103,7 @@ type Store struct {
 	units     *units
 	revoked   *revocation
 	collector *collector
+	mover     *mover
 	ledger    *ledger
 	files     *files
 	watchers  watchers
@@ -126,6 +132,7 @@ func Open(ctx context.Context, opts Options) (*Store, error) {
 	}
 	s.collector = newCollector(s)
 	s.files = newFiles(s)
+	s.mover = newMover(s)
 	s.ledger = newLedger(&opts, run)
 	s.jobs = newRewrapJobs(s)
 	s.keys.buckets.update = s.update
@@ -145,6 +152,7 @@ func Open(ctx context.Context, opts Options) (*Store, error) {
 	}
 	s.collector.start()
 	s.files.start()
+	s.mover.start()
 	return s, nil
 }
 
@@ -153,6 +161,7 @@ func Open(ctx context.Context, opts Options) (*Store, error) {
 func (s *Store) Close() error {
 	s.jobs.close()
 	s.files.finish()
+	s.mover.stop()
 	s.collector.stop()
 	s.ledger.close()
 	return nil

@@ -216,8 +216,8 @@ func (s *Store) listUploads(ctx context.Context, req *ListUploadsRequest, out *L
 			return err
 		}
 		f := folder{prefix: req.Prefix, delimiter: req.Delimiter, max: req.Max}
-		uploads := uploadsOf(b)
-		err = f.scan(v, uploads, uploads.afterUpload(b, req), func(key string, kv metastore.KV) error {
+		uploads := uploadsOf(v, b)
+		err = f.scan(uploads, uploads.afterUpload(b, req), func(key string, kv metastore.KV) error {
 			_, id, err := parseUploadKey(kv.Key)
 			if err != nil {
 				return err
@@ -238,8 +238,9 @@ func (s *Store) listUploads(ctx context.Context, req *ListUploadsRequest, out *L
 	})
 }
 
-func uploadsOf(b *bucketRecord) namespace {
+func uploadsOf(v *metastore.View, b *bucketRecord) namespace {
 	return namespace{
+		scan: v.Scan,
 		join: func(prefix string) []byte { return uploadKeyPrefix(b.ID, prefix) },
 		name: func(metaKey []byte) (string, error) {
 			key, _, err := parseUploadKey(metaKey)
