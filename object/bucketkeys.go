@@ -16,7 +16,8 @@ import (
 const (
 	maxSealsPerKEK = 1 << 24 // DataKeys under one generation of a bucket KEK
 	maxKEKAge      = 90 * 24 * time.Hour
-	sealBlock      = 1 << 12 // seals counted ahead by one transaction
+	minKEKAge      = time.Minute // before a rotation makes another one
+	sealBlock      = 1 << 12     // seals counted ahead by one transaction
 )
 
 // bucketKeys issues the KEKs of buckets: one for SSE-S3, and one for every key that SSE-KMS uses with a bucket key.
@@ -126,7 +127,7 @@ func (k *bucketKeys) reserve(ctx context.Context, name string, b *bucketRecord, 
 	is := k.issuer(id)
 	is.mu.Lock()
 	defer is.mu.Unlock()
-	if is.left == 0 || is.generation < b.generation(id.keyID) || is.record.outdated(&p.ref) || k.tooOld(&is.record) {
+	if is.left == 0 || is.generation < b.generation(id.keyID) || k.outdated(&is.record, &p.ref) || k.tooOld(&is.record) {
 		if err := k.refill(ctx, is, name, b, id.keyID, p); err != nil {
 			return nil, 0, err
 		}
@@ -155,9 +156,12 @@ func (b *bucketRecord) generation(keyID string) uint32 {
 	return b.KMS[keyID]
 }
 
-// outdated reports whether the MasterKey of a generation is not the one to use any more.
-func (r *kekRecord) outdated(ref *kms.KeyRef) bool {
-	return r.Instance != ref.Instance || r.KeyID != ref.KeyID || r.Version < ref.Version
+// outdated reports whether the MasterKey of a generation is not the one to use any more: it is another one, or was rotated.
+// A generation lasts for some time all the same, so that a backend that still wraps by an older version is not asked for
+// one at every write.
+func (k *bucketKeys) outdated(r *kekRecord, ref *kms.KeyRef) bool {
+	rotated := r.Version < ref.Version && k.now().Sub(time.Unix(0, r.Created)) > minKEKAge
+	return r.Instance != ref.Instance || r.KeyID != ref.KeyID || rotated
 }
 
 func (k *bucketKeys) tooOld(r *kekRecord) bool {
@@ -170,7 +174,8 @@ func (k *bucketKeys) refill(ctx context.Context, is *issuer, name string, b *buc
 	record, err := k.count(ctx, b.ID, generation, &p.ref)
 	if errors.Is(err, errUsedUp) {
 		if generation, err = k.advance(ctx, name, b.ID, generation, keyID, p); err == nil {
-			record, err = k.count(ctx, b.ID, generation, &p.ref)
+			whatever := kms.KeyRef{Instance: p.ref.Instance, KeyID: p.ref.KeyID} // the version that the key had then
+			record, err = k.count(ctx, b.ID, generation, &whatever)
 		}
 	}
 	if err != nil {
@@ -193,7 +198,7 @@ func (k *bucketKeys) count(ctx context.Context, bucket cipher.BucketID, generati
 		if record, err = readKEK(tx.GetForUpdate, kekID{bucket, generation}); err != nil {
 			return err
 		}
-		if record.Seals+sealBlock > maxSealsPerKEK || k.tooOld(record) || record.outdated(ref) {
+		if record.Seals+sealBlock > maxSealsPerKEK || k.tooOld(record) || k.outdated(record, ref) {
 			return errUsedUp
 		}
 		record.Seals += sealBlock

@@ -7,6 +7,8 @@ import (
 	"testing"
 	"time"
 
+	"coffer/cipher"
+	"coffer/kms"
 	"coffer/kms/kmstest"
 	"coffer/object"
 	"coffer/object/objecttest"
@@ -155,5 +157,60 @@ func TestBucketKEKGrowsOld(t *testing.T) {
 		if got := read(t, s, object.GetRequest{Bucket: "bucket", Key: key}); !bytes.Equal(got, data(10, byte(i+1))) {
 			t.Errorf("%s differs", key)
 		}
+	}
+}
+
+// versioned is a KeyService that knows the newest versions of keys.
+type versioned struct {
+	object.KeyService
+	version uint32
+}
+
+func (v *versioned) Resolve(ctx context.Context, mode cipher.Mode, keyID string) (kms.KeyRef, error) {
+	ref, err := v.KeyService.Resolve(ctx, mode, keyID)
+	ref.Version = v.version
+	return ref, err
+}
+
+// TestBucketKEKFollowsRotation makes a new generation after a rotation, once, also where the backend lags behind.
+func TestBucketKEKFollowsRotation(t *testing.T) {
+	t.Parallel()
+	env := objecttest.New()
+	fake := env.Keyring.(*kmstest.Fake)
+	now := time.Now()
+	keys := &versioned{KeyService: env.Options().Keys, version: 1}
+	s := env.Open(t, func(o *object.Options) {
+		o.Now = func() time.Time { return now }
+		o.Keys = keys
+	})
+	newBucket(t, s, "bucket")
+	put(t, s, "bucket", "first", data(10, 1))
+	for _, step := range []struct {
+		name      string
+		rotate    bool
+		version   uint32 // that is known
+		later     time.Duration
+		generates int
+	}{
+		{"nothing happened", false, 1, time.Hour, 0},
+		{"rotated", true, 2, time.Hour, 1},
+		{"the backend lags behind", false, 3, time.Hour, 1},
+		{"and still does", false, 3, time.Second, 0},
+		{"not known", false, 0, time.Hour, 0},
+	} {
+		if step.rotate {
+			rotate(t, fake, object.DefaultKeyID)
+		}
+		now, keys.version = now.Add(step.later), step.version
+		calls := fake.Calls(kmstest.OpGenerateKEK)
+		for i := range 3 {
+			put(t, s, "bucket", fmt.Sprint(step.name, i), data(10, 2))
+		}
+		if got := fake.Calls(kmstest.OpGenerateKEK) - calls; got != step.generates {
+			t.Errorf("%s: %d new generations, want %d", step.name, got, step.generates)
+		}
+	}
+	if got := read(t, s, object.GetRequest{Bucket: "bucket", Key: "first"}); !bytes.Equal(got, data(10, 1)) {
+		t.Error("an object of the first generation differs")
 	}
 }

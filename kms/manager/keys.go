@@ -90,13 +90,14 @@ func (m *Manager) absence() error {
 }
 
 // Resolve names the key that a new object of the mode uses, without a call to a
-// backend: keyID, or the default where it is "".
+// backend: keyID, or the default where it is "". Its version is the newest that
+// was seen, or 0.
 func (m *Manager) Resolve(_ context.Context, mode cipher.Mode, keyID string) (kms.KeyRef, error) {
 	in, key, _, err := m.writer(mode, keyID)
 	if err != nil {
 		return kms.KeyRef{}, kms.NewError("resolve key", keyID, err)
 	}
-	return kms.KeyRef{Instance: in.id, KeyID: key}, nil
+	return kms.KeyRef{Instance: in.id, KeyID: key, Version: m.versions.of(owner{in.id, key})}, nil
 }
 
 // GenerateKEK makes a KEK for a new object of the mode and wraps it under the
@@ -252,7 +253,9 @@ func (m *Manager) NewestVersion(ctx context.Context, id cipher.InstanceID, keyID
 	err := m.Do(ctx, id, func(ctx context.Context, s Service) error {
 		info, err := s.DescribeKey(ctx, keyID)
 		if !errors.Is(err, kms.Denied) && !errors.Is(err, kms.Unsupported) {
-			version = info.Newest().Number
+			if version = info.Newest().Number; err == nil {
+				m.versions.learn(owner{s.Instance(), keyID}, version)
+			}
 			return err
 		}
 		kek, w, err := s.GenerateKEK(ctx, keyID, []byte(probeContext))

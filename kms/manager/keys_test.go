@@ -259,3 +259,26 @@ func TestRecordBackground(t *testing.T) {
 		t.Errorf("the probe is %+v", probe)
 	}
 }
+
+// TestResolveKnowsRotations tells the version that a key was rotated to, without a call.
+func TestResolveKnowsRotations(t *testing.T) {
+	t.Parallel()
+	w := newWorld()
+	m := w.open(t)
+	must(t, m.Apply(t.Context(), vault("https://a")))
+	resolve := func(want uint32) {
+		t.Helper()
+		if ref, err := m.Resolve(t.Context(), cipher.ModeSSEKMS, ""); err != nil || ref.Version != want {
+			t.Errorf("%+v, %v; want version %d", ref, err, want)
+		}
+	}
+	a := issue(t, m, cipher.ModeSSEKMS, "")
+	resolve(1)
+	do(t, m, func(ctx context.Context, s manager.Service) error {
+		_, err := s.RotateKey(ctx, a.w.KeyID)
+		return err
+	})
+	resolve(2)
+	must(t, m.DestroyKey(t.Context(), a.w.Instance, a.w.KeyID))
+	resolve(0)
+}

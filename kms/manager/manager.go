@@ -128,7 +128,7 @@ var errClosed = fmt.Errorf("%w: the key service is closing", kms.Unavailable)
 // Manager is the key service of the engine and the life of its backends.
 //
 // Locks are taken in this order: life, mu, instance.mu, leases.mu, then those of
-// handle, tasks and surveys, under which nothing is taken. A backend is called under life
+// handle, tasks, surveys and versions, under which nothing is taken. A backend is called under life
 // alone.
 type Manager struct {
 	o       Options
@@ -141,6 +141,7 @@ type Manager struct {
 
 	tasks    tasks
 	surveyed surveys
+	versions versions
 
 	life chan struct{} // holds one token; who takes it may change the configuration
 

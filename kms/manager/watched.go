@@ -47,6 +47,7 @@ type watched struct {
 	backend string
 	watcher Watcher
 	changed func() // told of changes of keys
+	learn   func(keyID string, version uint32)
 }
 
 var (
@@ -61,13 +62,26 @@ var (
 	_ io.Closer          = (*watched)(nil)
 )
 
-// watch has a service's calls told to Options.Watcher, if there is one.
+// watch has a service's calls told to Options.Watcher, if there is one, and the
+// newest versions of keys learned from what they give.
 func (m *Manager) watch(s Service, backend string) Service {
-	if m.o.Watcher == nil {
-		return s
+	w := &watched{Service: s, backend: backend, watcher: m.o.Watcher, changed: m.keysChanged}
+	if w.watcher == nil {
+		w.watcher = nobody{}
 	}
-	return &watched{Service: s, backend: backend, watcher: m.o.Watcher, changed: m.keysChanged}
+	id := s.Instance()
+	w.learn = func(keyID string, version uint32) { m.versions.learn(owner{id, keyID}, version) }
+	return w
 }
+
+// nobody is a Watcher that does not look.
+type nobody struct{}
+
+func (nobody) CallBegan(string)                    {}
+func (nobody) CallEnded(Call)                      {}
+func (nobody) AttemptFailed(string, string, error) {}
+func (nobody) Probed(Probe)                        {}
+func (nobody) Swept([]Swept)                       {}
 
 // run makes a call of count items; fn returns how many of them failed.
 func (w *watched) run(ctx context.Context, op string, changes bool, count int, fn func(context.Context) (failures int, err error)) {
@@ -97,7 +111,9 @@ func told[T any](ctx context.Context, w *watched, op string, changes bool, fn fu
 // GenerateKEK implements kms.Backend.
 func (w *watched) GenerateKEK(ctx context.Context, keyID string, keyContext []byte) (kek *cipher.KEK, wrapped kms.Wrapped, err error) {
 	kek, err = told(ctx, w, "generate_kek", false, func(ctx context.Context) (*cipher.KEK, error) {
-		kek, wrapped, err = w.Service.GenerateKEK(ctx, keyID, keyContext)
+		if kek, wrapped, err = w.Service.GenerateKEK(ctx, keyID, keyContext); err == nil {
+			w.learn(keyID, wrapped.Version)
+		}
 		return kek, err
 	})
 	return kek, wrapped, err
@@ -174,7 +190,13 @@ func (w *watched) ListKeys(ctx context.Context, after string, limit int) (kms.Ke
 
 // RotateKey implements kms.Admin.
 func (w *watched) RotateKey(ctx context.Context, keyID string) (kms.KeyInfo, error) {
-	return w.key(ctx, "rotate_key", true, func(ctx context.Context) (kms.KeyInfo, error) { return w.Service.RotateKey(ctx, keyID) })
+	return w.key(ctx, "rotate_key", true, func(ctx context.Context) (kms.KeyInfo, error) {
+		info, err := w.Service.RotateKey(ctx, keyID)
+		if err == nil {
+			w.learn(keyID, info.Newest().Number)
+		}
+		return info, err
+	})
 }
 
 // EnableKey implements kms.Lifecycle.
@@ -202,6 +224,7 @@ func (w *watched) CancelDeletion(ctx context.Context, keyID string) (kms.KeyInfo
 // DestroyKey implements kms.Lifecycle.
 func (w *watched) DestroyKey(ctx context.Context, keyID string) error {
 	_, err := told(ctx, w, "destroy_key", true, func(ctx context.Context) (struct{}, error) {
+		w.learn(keyID, 0)
 		return struct{}{}, kms.DestroyKey(ctx, w.Service, keyID)
 	})
 	return err
