@@ -58,6 +58,9 @@ type openFile struct {
 	sum    hash.Hash // MD5 of what was sealed so far, where that is the file's beginning; else nil
 	summed int64
 
+	short     int  // short extents that commits have added since the file was compacted
+	rewriting bool // the commit under way changes where bytes lie, and nothing else
+
 	lender *openFile // whose body the commit under way borrows from; it is locked, too
 	added  [][]byte  // SealedKeys that the commit under way adds
 
@@ -371,10 +374,13 @@ func (f *openFile) changed(now time.Time) {
 	}
 }
 
-// Tidy looks for what edits have left of the file's body, which the Store does by itself where it is much; calling it is
-// for tools and tests. Changes that are not committed put it off.
+// Tidy makes long runs of short ones and looks for what edits have left of the file's body, which the Store does by
+// itself where it is much; calling it is for tools and tests. Changes that are not committed put it off.
 func (f *File) Tidy(ctx context.Context) error {
 	f.of.mu.Lock()
 	defer f.of.mu.Unlock()
+	if err := f.of.compact(ctx); err != nil {
+		return f.of.wrap("compact", err)
+	}
 	return f.of.wrap("tidy", f.of.tidy(ctx))
 }

@@ -409,6 +409,9 @@ func TestFileOfManyExtents(t *testing.T) {
 	if got := read(t, s, object.GetRequest{Bucket: "bucket", Key: "copy"}); !bytes.Equal(got, kept) {
 		t.Fatal("the copy changed with its source")
 	}
+	if err := f.Tidy(ctx); err != nil { // else the Store would do so a little later
+		t.Fatal(err)
+	}
 	if err := f.Close(); err != nil {
 		t.Fatal(err)
 	}
@@ -473,6 +476,47 @@ func TestTidyGivesBytesBack(t *testing.T) {
 	}
 	if got := read(t, s, object.GetRequest{Bucket: "bucket", Key: "key"}); !bytes.Equal(got, want) {
 		t.Error("tidying changed the bytes")
+	}
+}
+
+// TestCompaction writes a log line by line, each of them durable, and finds it in few runs afterwards.
+func TestCompaction(t *testing.T) {
+	t.Parallel()
+	ctx := context.Background()
+	env := objecttest.New()
+	s := env.Open(t, nil)
+	newBucket(t, s, "bucket")
+	f, err := s.CreateFile(ctx, object.CreateRequest{Bucket: "bucket", Key: "log", Attr: object.Attributes{Mode: 0o100644}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer f.Close()
+	var want []byte
+	for i := range 1000 {
+		line := data(100, byte(i))
+		if _, _, err := f.Append(ctx, line); err != nil {
+			t.Fatal(err)
+		}
+		if err := f.Sync(ctx); err != nil {
+			t.Fatal(err)
+		}
+		want = append(want, line...)
+	}
+	collectAll(t, s)
+	_, before := leftovers(t, env)
+	tag := f.Node().Info.ETag
+	if err := f.Tidy(ctx); err != nil {
+		t.Fatal(err)
+	}
+	collectAll(t, s)
+	if _, after := leftovers(t, env); before['d'] < 1000 || after['d'] > 10 || after['e'] > 1 {
+		t.Errorf("%d chunks in the metastore became %d, with %d pages", before['d'], after['d'], after['e'])
+	}
+	if now := f.Node().Info.ETag; now != tag {
+		t.Errorf("the entity tag was %s and is %s", tag, now)
+	}
+	if got := read(t, s, object.GetRequest{Bucket: "bucket", Key: "log"}); !bytes.Equal(got, want) {
+		t.Error("the bytes changed")
 	}
 }
 

@@ -96,7 +96,7 @@ func (c *fileCommit) writeBody(tx *metastore.Tx, was *record) error {
 			return err
 		}
 	}
-	if was != nil && !c.fresh && len(was.Parts.Pages) > 0 {
+	if was != nil && !c.fresh && !c.f.rewriting && len(was.Parts.Pages) > 0 {
 		if err := queueRemoval(tx, &removal{Parts: was.Parts.Pages}); err != nil {
 			return err
 		}

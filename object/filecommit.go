@@ -328,8 +328,10 @@ func (c *fileCommit) write(n *nameWriter) error {
 		r.Meta = f.base.Meta
 	}
 	if f.data {
-		r.Size, r.Body, r.ETag = f.size, c.body, c.tag
-		r.Checksum, r.Parts, r.Upload = storedChecksum{}, partTable{}, cipher.UploadID{}
+		r.Size, r.Body = f.size, c.body
+		if !f.rewriting {
+			r.ETag, r.Checksum, r.Parts, r.Upload = c.tag, storedChecksum{}, partTable{}, cipher.UploadID{}
+		}
 		r.Keys = append(r.Keys[:len(r.Keys):len(r.Keys)], f.added...)
 		if err := c.writeBody(n.tx.Tx, was); err != nil {
 			return err
@@ -341,6 +343,9 @@ func (c *fileCommit) write(n *nameWriter) error {
 		}
 	}
 	c.result = &r
+	if f.rewriting {
+		return n.write(c.key, &r)
+	}
 	if err := n.put(c.key, &r); err != nil || !f.unborn {
 		return err
 	}
@@ -356,6 +361,9 @@ func (f *openFile) committed(c *fileCommit) {
 	}
 	if !f.data {
 		return
+	}
+	if !f.rewriting {
+		f.countShort(c.changes)
 	}
 	f.data, f.kept, f.changes = false, f.base.Size, nil
 	f.forgetMemory()

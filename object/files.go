@@ -81,8 +81,8 @@ func (t *files) commitOld(ctx context.Context, before time.Time) {
 		if !f.since.IsZero() && f.since.Before(before) {
 			err = f.commit(ctx)
 		}
-		if err == nil && f.base.untidy() {
-			err = f.tidy(ctx)
+		if err == nil {
+			err = f.neaten(ctx)
 		}
 		f.mu.Unlock()
 		if err != nil && kindOfCause(err) != KindStale {
@@ -214,7 +214,7 @@ func (t *files) forget(f *openFile) {
 	f.mu.Lock()
 	defer f.mu.Unlock()
 	t.mu.Lock()
-	idle := f.openers == 0 && !(f.base.untidy() && !f.nameless) && (f.since.IsZero() || f.nameless) && t.open[f.object] == f
+	idle := f.openers == 0 && !(f.isUntidy() && !f.nameless) && (f.since.IsZero() || f.nameless) && t.open[f.object] == f
 	if idle {
 		delete(t.open, f.object)
 		if id := (nameID{f.bucketID, f.key}); t.unborn[id] == f {

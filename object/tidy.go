@@ -19,6 +19,25 @@ const (
 // untidy reports whether a body keeps so much that its tree does not need that looking for it is worthwhile.
 func (r *record) untidy() bool { return r.Body.Stale > max(tidyStale, r.Size/4) }
 
+// isUntidy reports whether neatening the file is worthwhile.
+func (f *openFile) isUntidy() bool { return f.base.untidy() || f.short > compactAfter }
+
+// neaten compacts and tidies the file where that is worthwhile.
+func (f *openFile) neaten(ctx context.Context) error {
+	if !f.since.IsZero() {
+		return nil
+	}
+	if f.short > compactAfter {
+		if err := f.compact(ctx); err != nil {
+			return err
+		}
+	}
+	if f.base.untidy() {
+		return f.tidy(ctx)
+	}
+	return nil
+}
+
 // tidy finds the chunks of a file's body that its tree does not need any more, and queues their removal. The file has
 // nothing to commit; its bytes, entity tag and times stay. The caller holds mu.
 func (f *openFile) tidy(ctx context.Context) error {

@@ -80,6 +80,7 @@ func (t *treeEdit) refs(list []pageRef, depth uint8, changes []extent) ([]pageRe
 		return nil, errKindf(KindCorrupt, "body tree of depth %d", depth)
 	}
 	out := make([]pageRef, 0, len(list)+1)
+	var extents []extent // of neighbouring leaves that are written anew
 	from := int64(0)
 	for i, ref := range list {
 		to := int64(MaxObjectSize)
@@ -89,7 +90,8 @@ func (t *treeEdit) refs(list []pageRef, depth uint8, changes []extent) ([]pageRe
 		here := within(changes, from, to)
 		from = to
 		if len(here) == 0 {
-			out = append(out, ref)
+			out = append(append(out, t.leaves(extents)...), ref)
+			extents = nil
 			continue
 		}
 		p, err := t.page(ref.Page)
@@ -98,9 +100,11 @@ func (t *treeEdit) refs(list []pageRef, depth uint8, changes []extent) ([]pageRe
 		}
 		t.drop(ref.Page, p)
 		if depth == 1 {
-			extents, covered := overlay(t.own(p.Extents, t.isForeign(p)), here, false)
+			changed, covered := overlay(t.own(p.Extents, t.isForeign(p)), here, false)
 			t.covered += covered
-			out = append(out, t.leaves(extents)...)
+			for _, e := range changed {
+				extents = push(extents, e)
+			}
 			continue
 		}
 		below, err := t.refs(p.Refs, depth-1, here)
@@ -109,7 +113,7 @@ func (t *treeEdit) refs(list []pageRef, depth uint8, changes []extent) ([]pageRe
 		}
 		out = append(out, t.nodes(below)...)
 	}
-	return out, nil
+	return append(out, t.leaves(extents)...), nil
 }
 
 // leaves puts extents into pages of like size.
