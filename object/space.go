@@ -81,6 +81,12 @@ func (a *admission) promise(ctx context.Context, size, margin uint64) (*grant, e
 	return &grant{from: a, left: size}, nil
 }
 
+// Space tells how many bytes of the disk are free for sealed bytes, and how many it has.
+func (s *Store) Space(ctx context.Context) (free, total uint64, err error) {
+	space, err := s.opts.Chunks.Space(ctx)
+	return space.Free, space.Total, s.wrap("measure the disk", "", "", err)
+}
+
 // spend tells that n bytes are about to be written. A body that did not reserve its length asks for more room as it goes.
 func (g *grant) spend(ctx context.Context, n int64) error {
 	if g.left < uint64(n) {
