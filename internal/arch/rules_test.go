@@ -13,7 +13,7 @@ internal/secret
 internal/metrics         s3api s3api/s3err object chunk kms kms/manager kms/vault cipher
 internal/metrics/metricstest
 internal/keystate        metastore kms kms/vault cipher
-internal/adminclient     internal/caller internal/secret
+internal/adminclient     internal/secret
 internal/arch
 internal/caller
 
@@ -25,6 +25,7 @@ s3api/s3xml              s3api/s3err
 s3api/s3err
 
 fs                       object internal/caller
+internal/control         fs
 
 object                   object/checksum chunk metastore kms cipher internal/strictcbor
 object/checksum
