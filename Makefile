@@ -10,7 +10,7 @@ BIN := bin/coffer
 BUILDVCS := -buildvcs=$(shell git status >/dev/null 2>&1 && echo true || echo false)
 
 # Where goroutines meet: tested a second time under the race detector, which needs a C compiler.
-RACE := ./chunk/... ./internal/disk/... ./internal/home ./kms/... ./metastore/... ./object/checksum ./s3api/...
+RACE := ./chunk/... ./fs ./internal/disk/... ./internal/home ./kms/... ./metastore/... ./object/checksum ./s3api/...
 RACE_OBJECT := -crash.rounds=3 -rapid.checks=20
 
 FUZZTIME ?= 3s
@@ -34,11 +34,11 @@ build: ## the static binary bin/coffer
 	CGO_ENABLED=0 $(GO) build $(BUILDVCS) -trimpath -ldflags='-s -w' -o $(BIN) ./cmd/coffer
 
 .PHONY: run
-run: build ## build and serve on defaults; ARGS='--listen :9001' for more
-	@exec $(BIN) serve $(ARGS)
+run: build ## build, serve on defaults and mount where that is possible; ARGS='--listen :9001' for more
+	@exec $(BIN) serve --mount auto $(ARGS)
 
 .PHONY: test
-test: check unit race fuzz e2e ## all set-up and all tests, as CI runs them
+test: check unit race fuzz e2e mount ## all set-up and all tests, as CI runs them
 	@echo 'All tests passed.'
 
 .PHONY: check
@@ -72,6 +72,11 @@ e2e: build ## unmodified clients, and the lines of the documents, against the bi
 	$(GO) test -tags e2e -timeout 30m -v ./test/e2e
 	$(GO) test -tags e2e -timeout 10m ./test/conformance
 
+.PHONY: mount
+mount: build ## real programs on the mount; installs them (Debian: as root or by sudo), needs /dev/fuse
+	test/mount/setup.sh
+	$(GO) test -tags e2e -timeout 30m -v ./test/mount
+
 .PHONY: torture
 torture: build ## the long forms of the tests; SEED=n replays, ROUNDS, CHECKS, FUZZTIME and LARGE set the length
 	@echo 'torture: replay with SEED=$(SEED)'
@@ -79,6 +84,8 @@ torture: build ## the long forms of the tests; SEED=n replays, ROUNDS, CHECKS, F
 	$(GO) test -count=1 -timeout 6h ./metastore/... ./s3api/awschunk ./s3api/sigv4 -rapid.checks=$(CHECKS) -rapid.seed=$(SEED)
 	$(GO) test -count=1 -timeout 6h -v ./test/limits -args -limits.size=268435456
 	$(MAKE) fuzz FUZZTIME=$(if $(filter command line environment,$(origin FUZZTIME)),$(FUZZTIME),60s)
+	test/mount/setup.sh
+	$(GO) test -tags e2e -count=1 -timeout 6h -v ./test/mount -args -checks=100000
 	test/e2e/setup.sh
 	$(GO) test -tags e2e -count=1 -timeout 6h -v ./test/e2e -args -tree=$$($(GO) env GOROOT)/src -large=$(LARGE)
 

@@ -7,6 +7,7 @@ import (
 	"strings"
 	"text/template"
 
+	"coffer/fs"
 	"coffer/internal/config"
 	"coffer/internal/home"
 )
@@ -16,9 +17,10 @@ type banner struct {
 	Endpoint string
 	Region   string
 	User     string
-	Password string // only when it was made at this start
-	Kept     string // file that holds the credentials; "" when they were given
-	CA       string // certificate that clients must trust
+	Password string      // only when it was made at this start
+	Kept     string      // file that holds the credentials; "" when they were given
+	CA       string      // certificate that clients must trust
+	Mounts   []fs.Target // what is mounted
 }
 
 const bannerText = `
@@ -34,6 +36,9 @@ Coffer serves S3 at {{.Endpoint}} (region {{.Region}})
 {{- else}}
   password  as it was given
 {{- end}}
+{{- range .Mounts}}
+  mounted   {{if .Bucket}}{{.Bucket}}/{{.Prefix}}{{else}}all buckets{{end}} on {{quote .Dir}}
+{{- end}}
 
 To try it, in another terminal:
 
@@ -47,9 +52,9 @@ To try it, in another terminal:
 
 `
 
-func newBanner(cfg *config.Config, h *home.Home, addr net.Addr) banner {
+func newBanner(cfg *config.Config, h *home.Home, mounts []fs.Target, addr net.Addr) banner {
 	_, port, _ := net.SplitHostPort(addr.String()) // of a listener
-	b := banner{Endpoint: endpoint(cfg.Server, port), Region: cfg.Server.Region, User: h.Root.User, CA: cfg.Server.TLSCert}
+	b := banner{Endpoint: endpoint(cfg.Server, port), Region: cfg.Server.Region, User: h.Root.User, CA: cfg.Server.TLSCert, Mounts: mounts}
 	if h.RootFrom != home.CredentialsGiven {
 		b.Kept = h.Places.Credentials()
 	}

@@ -11,12 +11,14 @@ import (
 	"coffer/chunk"
 	"coffer/chunk/localdisk"
 	"coffer/cipher"
+	"coffer/fs"
 	"coffer/internal/config"
 	"coffer/internal/home"
 	"coffer/internal/metrics"
 	"coffer/kms"
 	"coffer/kms/audit"
 	"coffer/kms/local"
+	"coffer/kms/manager"
 	"coffer/metastore"
 	"coffer/metastore/badgerdb"
 	"coffer/object"
@@ -30,6 +32,10 @@ type house struct {
 	home   *home.Home
 	store  atomic.Pointer[object.Store] // the key services ask it what still needs them
 	audit  *audit.Guard                 // nil: nothing is recorded
+	chunks chunk.Store
+	driver *badgerdb.DB
+	keys   *manager.Manager
+	mounts *fs.Table
 	server *s3api.Server
 	log    *slog.Logger
 
@@ -44,8 +50,8 @@ type closer struct {
 	close func() error
 }
 
-// build opens the store and makes the server. When it fails, everything that it
-// opened is closed.
+// build opens the store, makes the server and mounts. When it fails, everything
+// that it opened is closed.
 func build(ctx context.Context, cfg *config.Config, log *slog.Logger) (_ *house, err error) {
 	h := &house{log: log}
 	defer func() {
@@ -56,48 +62,55 @@ func build(ctx context.Context, cfg *config.Config, log *slog.Logger) (_ *house,
 	if err := h.listenMetrics(ctx, cfg.Metrics); err != nil {
 		return nil, err
 	}
-	if h.home, err = home.Open(cfg.Home); err != nil {
+	if err := h.open(ctx, cfg); err != nil {
 		return nil, err
 	}
-	h.opened("home", h.home.Close)
-	keyring, err := h.openKeyring(ctx)
+	store := h.store.Load()
+	administration, err := h.openAdmin(cfg, h.keys, store)
 	if err != nil {
 		return nil, err
 	}
-	if err := h.openAudit(ctx, cfg.Audit); err != nil {
-		return nil, err
-	}
-	chunks, err := localdisk.Open(ctx, localdisk.Options{FS: h.home.Data})
-	if err != nil {
-		return nil, err
-	}
-	h.opened("chunks", chunks.Close)
-	meta, driver, err := h.openMeta(ctx, cfg.Metastore)
-	if err != nil {
-		return nil, err
-	}
-	keys, err := h.openKeys(ctx, cfg.KMS, keyring, meta)
-	if err != nil {
-		return nil, err
-	}
-	store, err := h.openStore(ctx, keys, chunks, meta, driver.Reserve)
-	if err != nil {
-		return nil, err
-	}
-	h.store.Store(store)
-	administration, err := h.openAdmin(cfg, keys, store)
-	if err != nil {
-		return nil, err
-	}
-	options := serverOptions(cfg.Server, store, administration, h.home.Root, h.readyToRecord(readiness(cfg.KMS, keys)), log)
+	options := serverOptions(cfg.Server, store, administration, h.home.Root, h.readyToRecord(readiness(cfg.KMS, h.keys)), log)
 	if h.metrics != nil {
 		options.Observe = h.metrics.Served
 	}
 	if h.server, err = s3api.New(options); err != nil {
 		return nil, err
 	}
-	h.openMetrics(cfg.Metrics, keys, chunks, driver)
-	return h, nil
+	h.openMetrics(cfg.Metrics, h.keys, h.chunks, h.driver)
+	return h, h.openMounts(ctx, cfg.Mount)
+}
+
+// open opens the store.
+func (h *house) open(ctx context.Context, cfg *config.Config) (err error) {
+	if h.home, err = home.Open(cfg.Home); err != nil {
+		return err
+	}
+	h.opened("home", h.home.Close)
+	keyring, err := h.openKeyring(ctx)
+	if err != nil {
+		return err
+	}
+	if err := h.openAudit(ctx, cfg.Audit); err != nil {
+		return err
+	}
+	if h.chunks, err = localdisk.Open(ctx, localdisk.Options{FS: h.home.Data}); err != nil {
+		return err
+	}
+	h.opened("chunks", h.chunks.Close)
+	meta, driver, err := h.openMeta(ctx, cfg.Metastore)
+	if err != nil {
+		return err
+	}
+	h.driver = driver
+	if h.keys, err = h.openKeys(ctx, cfg.KMS, keyring, meta); err != nil {
+		return err
+	}
+	store, err := h.openStore(ctx, h.keys, h.chunks, meta, driver.Reserve)
+	if err == nil {
+		h.store.Store(store)
+	}
+	return err
 }
 
 func (h *house) opened(name string, close func() error) {

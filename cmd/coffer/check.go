@@ -14,6 +14,7 @@ type checkCommand struct {
 	config.ServerFlags
 	config.KMSFlags
 	config.AuditFlags
+	config.MountFlags
 	config.UnlockFlags
 }
 

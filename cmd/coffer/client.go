@@ -25,8 +25,7 @@ type clientFlags struct {
 	config.ClientFlags
 	config.RootFlags
 	config.ConfigFlags
-	JSON bool              `name:"json" help:"Print the answer of the server, as JSON."`
-	Note map[string]string `placeholder:"NAME=VALUE" help:"Pair that the audit log keeps of what is asked for; up to 8."`
+	JSON bool `name:"json" help:"Print the answer of the server, as JSON."`
 }
 
 // remote is the server that a command talks to.
@@ -51,7 +50,7 @@ func (f clientFlags) connect(kctx *kong.Context, std streams) (*remote, *config.
 	if err != nil {
 		return nil, nil, err
 	}
-	o := adminclient.Options{AccessKey: root.User, SecretKey: root.Password, UserAgent: "coffer/" + version(), Audit: f.Note}
+	o := adminclient.Options{AccessKey: root.User, SecretKey: root.Password, UserAgent: "coffer/" + version()}
 	if o.Endpoint, o.TLS, err = serverOf(cfg); err != nil {
 		return nil, nil, err
 	}

@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"io"
 	"os"
+	"path/filepath"
 	"runtime"
 	"runtime/debug"
 
@@ -22,7 +23,9 @@ const (
 
 // cli is the command line.
 type cli struct {
-	Serve  serveCommand `cmd:"" help:"Serve the store over S3. The first start makes it."`
+	Serve  serveCommand  `cmd:"" help:"Serve the store over S3. The first start makes it."`
+	Mount  mountCommand  `cmd:"" help:"Mount buckets as directories, by the running server or without one."`
+	Umount umountCommand `cmd:"" help:"Unmount."`
 	Config struct {
 		Check checkCommand `cmd:"" help:"Name every fault of the configuration, or show what is in force."`
 	} `cmd:"" help:"Configuration."`
@@ -54,7 +57,13 @@ type streams struct {
 	out, err io.Writer
 }
 
-func main() { os.Exit(run(os.Args[1:], streams{in: os.Stdin, out: os.Stdout, err: os.Stderr})) }
+func main() {
+	std := streams{in: os.Stdin, out: os.Stdout, err: os.Stderr}
+	if filepath.Base(os.Args[0]) == fstabName {
+		os.Exit(runFstab(os.Args[1:], std))
+	}
+	os.Exit(run(os.Args[1:], std))
+}
 
 // run does what the arguments say and gives the exit code.
 func run(args []string, std streams) int {
@@ -65,7 +74,7 @@ func run(args []string, std streams) int {
 		kong.Writers(std.out, std.err), kong.Exit(func(code int) { exited = code }), kong.Bind(std),
 		kong.ExplicitGroups([]kong.Group{
 			{Key: "places", Title: "Places:"}, {Key: "server", Title: "Server:"},
-			{Key: "kms", Title: "Key backend:"}, {Key: "audit", Title: "Audit log:"}, {Key: "unlock", Title: "Unlocking the store:"}, {Key: "new secret", Title: "The new secret:"},
+			{Key: "kms", Title: "Key backend:"}, {Key: "mount", Title: "Mounts:"}, {Key: "audit", Title: "Audit log:"}, {Key: "unlock", Title: "Unlocking the store:"}, {Key: "new secret", Title: "The new secret:"},
 		}))
 	if err != nil {
 		fmt.Fprintf(std.err, "coffer: %v\n", err)

@@ -22,6 +22,7 @@ type serveCommand struct {
 	config.ServerFlags
 	config.KMSFlags
 	config.AuditFlags
+	config.MountFlags
 	config.UnlockFlags
 }
 
@@ -82,7 +83,7 @@ func serve(ctx context.Context, cfg *config.Config, std streams, log *slog.Logge
 	if err != nil {
 		return err
 	}
-	if err := printBanner(std.out, newBanner(cfg, h.home, listener.Addr())); err != nil {
+	if err := printBanner(std.out, newBanner(cfg, h.home, h.mounts.List(), listener.Addr())); err != nil {
 		return errors.Join(err, h.close())
 	}
 	announce(log, cfg, h.home, listener.Addr())

@@ -24,6 +24,7 @@ type Config struct {
 	Memory    Memory
 	KMS       KMS
 	Client    Client
+	Mount     Mount
 	Audit     Audit
 	Metrics   Metrics
 

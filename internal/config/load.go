@@ -201,6 +201,7 @@ func (l *loader) complete() {
 	l.completePlaces()
 	l.completeKMS()
 	l.completeAudit()
+	l.completeMount()
 }
 
 // completeSecret reads the file of a secret, unless a stronger source has given

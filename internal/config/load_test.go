@@ -244,6 +244,7 @@ func TestEveryFlagIsASetting(t *testing.T) {
 		ServerFlags
 		KMSFlags
 		AuditFlags
+		MountFlags
 		UnlockFlags
 		NewSecretFlags
 		ClientFlags

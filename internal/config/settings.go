@@ -61,6 +61,7 @@ func settings(configDir, dataDir string) []setting {
 	}
 	rows = append(rows, serverSettings()...)
 	rows = append(rows, auditSettings()...)
+	rows = append(rows, mountSettings()...)
 	rows = append(rows, secretSettings()...)
 	return append(rows, kmsSettings()...)
 }
@@ -190,25 +191,28 @@ func keep[T any](into *T, g given, parse func(string) (T, error)) error {
 // relative to that file, any other to the working directory.
 func path(field func(*draft) *string) func(*draft, given) error {
 	return func(c *draft, g given) error {
-		name := g.text()
-		switch {
-		case name == "":
-			return errors.New("is empty; name a path")
-		case strings.ContainsRune(name, 0):
-			return errors.New("a path holds no zero byte")
-		case name == "~" || strings.HasPrefix(name, "~/"):
-			return errors.New("“~” is not expanded here; write the path out")
+		abs, err := wholePath(g.text(), g.origin)
+		if err == nil {
+			*field(c) = abs
 		}
-		if g.origin.Source == FromFile && !filepath.IsAbs(name) {
-			name = filepath.Join(filepath.Dir(g.origin.File), name)
-		}
-		abs, err := filepath.Abs(name)
-		if err != nil {
-			return err
-		}
-		*field(c) = abs
-		return nil
+		return err
 	}
+}
+
+// wholePath makes an absolute path of one that was given.
+func wholePath(name string, at Origin) (string, error) {
+	switch {
+	case name == "":
+		return "", errors.New("is empty; name a path")
+	case strings.ContainsRune(name, 0):
+		return "", errors.New("a path holds no zero byte")
+	case name == "~" || strings.HasPrefix(name, "~/"):
+		return "", errors.New("“~” is not expanded here; write the path out")
+	}
+	if at.Source == FromFile && !filepath.IsAbs(name) {
+		name = filepath.Join(filepath.Dir(at.File), name)
+	}
+	return filepath.Abs(name)
 }
 
 // truth is the set of a truth value.
