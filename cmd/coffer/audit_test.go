@@ -126,7 +126,11 @@ func (a *asking) check(t *testing.T, f *audit.Found) {
 	if proven {
 		principal = testUser
 	}
-	if f.Principal != principal || f.Source == "" || f.UserAgent == "" || f.Operation == string(audit.Unknown) || f.Bucket+f.Object != "" {
+	bucket := ""
+	if proven && a.name != "bad pairs" && strings.HasSuffix(a.route.Path, "{bucket}") {
+		bucket = "x"
+	}
+	if f.Principal != principal || f.Source == "" || f.UserAgent == "" || f.Operation == string(audit.Unknown) || f.Bucket+f.Object != bucket {
 		t.Errorf("%s: %+v", what, f.Entry)
 	}
 	if ticket := len(f.Pairs) == 1 && f.Pairs[0] == (caller.Pair{Name: "ticket", Value: "T-1"}); ticket != (a.name == "another") {
