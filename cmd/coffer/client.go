@@ -25,7 +25,8 @@ type clientFlags struct {
 	config.ClientFlags
 	config.RootFlags
 	config.ConfigFlags
-	JSON bool `name:"json" help:"Print the answer of the server, as JSON."`
+	JSON bool              `name:"json" help:"Print the answer of the server, as JSON."`
+	Note map[string]string `placeholder:"NAME=VALUE" help:"Pair that the audit log keeps of what is asked for; up to 8."`
 }
 
 // remote is the server that a command talks to.
@@ -50,7 +51,7 @@ func (f clientFlags) connect(kctx *kong.Context, std streams) (*remote, *config.
 	if err != nil {
 		return nil, nil, err
 	}
-	o := adminclient.Options{AccessKey: root.User, SecretKey: root.Password, UserAgent: "coffer/" + version()}
+	o := adminclient.Options{AccessKey: root.User, SecretKey: root.Password, UserAgent: "coffer/" + version(), Audit: f.Note}
 	if o.Endpoint, o.TLS, err = serverOf(cfg); err != nil {
 		return nil, nil, err
 	}

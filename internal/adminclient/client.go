@@ -19,6 +19,7 @@ import (
 	"github.com/aws/aws-sdk-go-v2/aws"
 	v4 "github.com/aws/aws-sdk-go-v2/aws/signer/v4"
 
+	"coffer/internal/caller"
 	"coffer/internal/secret"
 )
 
@@ -35,6 +36,7 @@ type Options struct {
 	SecretKey secret.Value
 	TLS       *tls.Config // nil: the system's certificates
 	UserAgent string
+	Audit     map[string]string // pairs that the audit log keeps of each request
 }
 
 // Client calls one server.
@@ -131,6 +133,9 @@ func (c *Client) request(ctx context.Context, method, path string, query url.Val
 	}
 	if c.o.UserAgent != "" {
 		req.Header.Set("User-Agent", c.o.UserAgent)
+	}
+	for name, value := range c.o.Audit {
+		req.Header.Set(caller.HeaderPrefix+name, value)
 	}
 	if len(payload) > 0 {
 		req.Header.Set("Content-Type", "application/json")

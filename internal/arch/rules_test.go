@@ -13,7 +13,7 @@ internal/secret
 internal/metrics         s3api s3api/s3err object chunk kms kms/manager kms/vault cipher
 internal/metrics/metricstest
 internal/keystate        metastore kms kms/vault cipher
-internal/adminclient     internal/secret
+internal/adminclient     internal/caller internal/secret
 internal/arch
 internal/caller
 
