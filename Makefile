@@ -52,6 +52,7 @@ check: ## formatting and go vet
 unit: ## go test of every package; the first time it builds a Vault server, which takes minutes
 	$(GO) test -timeout 30m -run '^TestBinary$$' ./kms/vault/vaulttest
 	$(GO) test -timeout 15m ./...
+	$(GO) test -timeout 15m -tags sealtrace -run 'Trace|NonceTwice' ./cipher ./object
 
 .PHONY: race
 race: ## the concurrent packages under the race detector
@@ -81,6 +82,7 @@ mount: build ## real programs on the mount; installs them (Debian: as root or by
 torture: build ## the long forms of the tests; SEED=n replays, ROUNDS, CHECKS, FUZZTIME and LARGE set the length
 	@echo 'torture: replay with SEED=$(SEED)'
 	$(GO) test -count=1 -timeout 6h ./object -args -crash.rounds=$(ROUNDS) -crash.seed=$(SEED) -rapid.checks=$(CHECKS) -rapid.seed=$(SEED)
+	$(GO) test -count=1 -timeout 6h -tags sealtrace -v -run NonceTwice ./object -args -nonces.ops=1000000
 	$(GO) test -count=1 -timeout 6h ./metastore/... ./s3api/awschunk ./s3api/sigv4 -rapid.checks=$(CHECKS) -rapid.seed=$(SEED)
 	$(GO) test -count=1 -timeout 6h -v ./test/limits -args -limits.size=268435456
 	$(MAKE) fuzz FUZZTIME=$(if $(filter command line environment,$(origin FUZZTIME)),$(FUZZTIME),60s)

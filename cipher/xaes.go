@@ -55,7 +55,7 @@ func newGCM(key []byte) stdcipher.AEAD {
 	if err != nil {
 		panic("cipher: " + err.Error()) // only where a FIPS-only process forbids GCM with nonces of one's own
 	}
-	return aead
+	return traced(key, aead)
 }
 
 func newAES(key []byte) stdcipher.Block {
