@@ -122,6 +122,7 @@ func (s *Store) createFile(ctx context.Context, req *CreateRequest) (*openFile, 
 	if !r.Encryption.wantsMD5() {
 		r.ETag = etagOf(randomMD5())
 	}
+	work := s.sealer(plan.mode)
 	key, sealed, err := s.keys.seal(ctx, req.Bucket, b, r.Object, plan)
 	if err != nil {
 		plan.done()
@@ -135,6 +136,9 @@ func (s *Store) createFile(ctx context.Context, req *CreateRequest) (*openFile, 
 	if err := s.enterUnborn(ctx, f, r.Attributes.Mode); err != nil {
 		f.dispose()
 		return nil, err
+	}
+	if work.check() != nil { // before anybody could find the file
+		f.revoke()
 	}
 	return f, nil
 }

@@ -31,6 +31,9 @@ func (f *openFile) seal(ctx context.Context) error {
 	if len(f.memory.list) == 0 {
 		return nil
 	}
+	if err := f.openKeysLocked(ctx); err != nil {
+		return err
+	}
 	if f.stream == nil {
 		g, err := f.store.space.admit(ctx, 0)
 		if err != nil {
@@ -185,6 +188,9 @@ func (f *openFile) commitAs(ctx context.Context, key string) error {
 // seal makes what is in memory durable, or ready to be written with the record.
 func (c *fileCommit) seal(ctx context.Context) error {
 	f := c.f
+	if err := f.openKeysLocked(ctx); err != nil {
+		return err
+	}
 	if n := f.memory.bytes; f.stream == nil && n > 0 && n <= f.inlineLimit() {
 		if err := c.sealInline(ctx); err != nil {
 			return err
@@ -250,7 +256,10 @@ func (c *fileCommit) sealInline(ctx context.Context) error {
 		sum := md5.Sum(plaintext)
 		c.tag = etagOf(sum[:])
 	}
-	if c.inline, err = cipher.SealChunk(nil, f.keys[0], c.chunk, f.store.opts.FrameSize, plaintext); err != nil {
+	start := time.Now()
+	c.inline, err = cipher.SealChunk(nil, f.keys[0], c.chunk, f.store.opts.FrameSize, plaintext)
+	f.store.sealer(f.base.Encryption.mode()).did(ctx, int64(len(plaintext)), start, err)
+	if err != nil {
 		return err
 	}
 	c.changes, _ = overlay(f.changes, sealed, true)

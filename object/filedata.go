@@ -123,11 +123,14 @@ func (f *openFile) readAt(ctx context.Context, p []byte, off int64) (int, error)
 	if off < 0 {
 		return 0, errKindf(KindInvalidArgument, "offset %d", off)
 	}
-	if err := f.openKeys(ctx); err != nil {
-		return 0, err
-	}
 	for {
+		if err := f.openKeys(ctx); err != nil {
+			return 0, err
+		}
 		n, err := f.readLocked(ctx, p, off)
+		if errors.Is(err, errNoKeys) && f.isSound() {
+			continue
+		}
 		if !errors.Is(err, errUnfinished) {
 			return n, err
 		}
@@ -151,6 +154,9 @@ func (f *openFile) readLocked(ctx context.Context, p []byte, off int64) (int, er
 	defer f.mu.RUnlock()
 	if f.broken != nil {
 		return 0, f.broken
+	}
+	if f.keys == nil && len(f.base.Keys) > 0 {
+		return 0, errNoKeys
 	}
 	n := 0
 	for n < len(p) {
@@ -176,6 +182,13 @@ func (f *openFile) readLocked(ctx context.Context, p []byte, off int64) (int, er
 		n, off = n+len(part), off+r.length
 	}
 	return n, nil
+}
+
+// isSound reports whether nothing of the file is lost.
+func (f *openFile) isSound() bool {
+	f.mu.RLock()
+	defer f.mu.RUnlock()
+	return f.broken == nil
 }
 
 // openKeys opens the DataKeys, once.

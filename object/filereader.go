@@ -6,6 +6,7 @@ import (
 	"errors"
 	"io"
 	"sync"
+	"time"
 
 	"coffer/chunk"
 	"coffer/cipher"
@@ -101,13 +102,17 @@ func (f *openFile) readExtent(ctx context.Context, e *extent, p []byte, off int6
 		f.chunks.add(o)
 	}
 	defer f.chunks.give(o)
+	start := time.Now()
 	n, err := o.plain.ReadAt(p, e.At+off-e.Offset)
+	work := worker{observe: f.store.opts.Observe, opened: true, mode: f.base.Encryption.mode()}
 	switch {
 	case n == len(p):
+		work.did(ctx, int64(n), start, nil)
 		return nil
 	case err == nil || errors.Is(err, io.EOF):
-		return errKindf(KindCorrupt, "chunk %v ends before its extent", e.Chunk)
+		err = errKindf(KindCorrupt, "chunk %v ends before its extent", e.Chunk)
 	}
+	work.did(ctx, 0, start, err)
 	return err
 }
 

@@ -8,8 +8,10 @@ import (
 	"testing"
 
 	"coffer/cipher"
+	"coffer/kms"
 	"coffer/kms/kmstest"
 	"coffer/object"
+	"coffer/object/objecttest"
 )
 
 // during runs fn when n bytes of a body have been read.
@@ -95,5 +97,82 @@ func TestRevokeIsNotOutrun(t *testing.T) {
 	fake.SetRule(nil)
 	if _, err := s.Head(context.Background(), object.GetRequest{Bucket: "bucket", Key: "new"}); !errors.As(err, new(*object.Error)) {
 		t.Error("something was stored")
+	}
+}
+
+// TestRevokeTakesKeysFromFiles: an open file asks the key service anew, and is refused with it; what waits to be sealed
+// is not lost; of what was being sealed the file says so.
+func TestRevokeTakesKeysFromFiles(t *testing.T) {
+	t.Parallel()
+	ctx := context.Background()
+	env := objecttest.New()
+	fake := env.Keyring.(*kmstest.Fake)
+	if _, err := fake.CreateKey(ctx, "app"); err != nil {
+		t.Fatal(err)
+	}
+	s := env.Open(t, func(o *object.Options) {
+		smallLayout(o)
+		o.SealAfter = 50_000
+	})
+	newBucket(t, s, "bucket")
+	if err := s.SetBucketEncryption(ctx, "bucket", object.BucketEncryption{Mode: object.ModeSSEKMS, KeyID: "app"}); err != nil {
+		t.Fatal(err)
+	}
+	body := data(90_000, 1)
+	put(t, s, "bucket", "key", body)
+	f, err := s.OpenFile(ctx, "bucket", "key")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer f.Close()
+	at := func(off int64) error {
+		t.Helper()
+		p := make([]byte, 100)
+		_, err := f.ReadAt(ctx, p, off)
+		if err == nil && !bytes.Equal(p, body[off:off+100]) {
+			t.Errorf("at %d the file reads differently", off)
+		}
+		return err
+	}
+	must := func(err error) {
+		t.Helper()
+		if err != nil {
+			t.Fatal(err)
+		}
+	}
+	must(at(0))
+	before := fake.Calls(kmstest.OpUnwrap)
+	must(at(50_000))
+	if n := fake.Calls(kmstest.OpUnwrap) - before; n != 0 {
+		t.Fatalf("%d calls while nothing was revoked", n)
+	}
+	fake.SetRule(func(context.Context, kmstest.Op, string) error { return kms.Denied })
+	must(at(0))
+	s.Revoke()
+	wantKind(t, at(0), object.KindKeyDenied)
+	fake.SetRule(nil)
+	must(at(0))
+	if n := fake.Calls(kmstest.OpUnwrap) - before; n != 2 {
+		t.Errorf("%d calls after it was revoked, want 2", n)
+	}
+
+	fresh, err := s.CreateFile(ctx, object.CreateRequest{Bucket: "bucket", Key: "new", Attr: object.Attributes{Mode: 0o100644}})
+	must(err)
+	defer fresh.Close()
+	_, err = fresh.WriteAt(ctx, body[:1000], 0)
+	must(err)
+	s.Revoke()
+	must(fresh.Sync(ctx))
+	if got := read(t, s, object.GetRequest{Bucket: "bucket", Key: "new"}); !bytes.Equal(got, body[:1000]) {
+		t.Error("what waited to be sealed is lost")
+	}
+	_, err = fresh.WriteAt(ctx, body, 0)
+	must(err)
+	s.Revoke()
+	_, err = fresh.WriteAt(ctx, body, 90_000)
+	wantKind(t, err, object.KindUnavailable)
+	wantKind(t, fresh.Sync(ctx), object.KindUnavailable)
+	if got := read(t, s, object.GetRequest{Bucket: "bucket", Key: "new"}); !bytes.Equal(got, body[:1000]) {
+		t.Error("the object is not what was committed last")
 	}
 }
