@@ -50,13 +50,14 @@ func (h *historian) sealing() object.Sealing {
 }
 
 func (h *historian) place() (bucket, key string) {
-	return historyBuckets[h.r.IntN(2)], fmt.Sprint("key", h.r.IntN(8))
+	folder := []string{"", "", "d1/", "d2/"}[h.r.IntN(4)]
+	return historyBuckets[h.r.IntN(2)], fmt.Sprint(folder, "key", h.r.IntN(8))
 }
 
 // step does one thing. Most may fail, because another has taken away what they need.
 func (h *historian) step(ctx context.Context) {
 	bucket, key := h.place()
-	switch h.r.IntN(12) {
+	switch h.r.IntN(16) {
 	case 0, 1, 2:
 		body := data(h.r.IntN(300), 1)
 		_, _ = h.s.Put(ctx, object.PutRequest{Bucket: bucket, Key: key, Body: bytes.NewReader(body), Size: int64(len(body)), Sealing: h.sealing()})
@@ -84,7 +85,42 @@ func (h *historian) step(ctx context.Context) {
 		_, _ = h.s.Rewrap(ctx, object.RewrapRequest{Bucket: bucket, MaxObjects: h.r.IntN(4), PageSize: 1 + h.r.IntN(3)})
 	case 11:
 		h.emptyBucket(ctx)
+	default:
+		h.stepOfMount(ctx, bucket, key)
 	}
+}
+
+// stepOfMount does one thing that a mount does.
+func (h *historian) stepOfMount(ctx context.Context, bucket, key string) {
+	_, other := h.place()
+	switch h.r.IntN(4) {
+	case 0:
+		_, _ = h.s.Link(ctx, bucket, key, other)
+	case 1:
+		_ = h.s.Rename(ctx, object.RenameRequest{Bucket: bucket, From: key, To: other})
+	case 2:
+		_ = h.s.Rename(ctx, object.RenameRequest{Bucket: bucket, From: []string{"d1", "d2", "d3"}[h.r.IntN(3)], To: []string{"d1", "d2", "d3"}[h.r.IntN(3)]})
+	case 3:
+		h.edit(ctx, bucket, key, other)
+	}
+}
+
+// edit writes into a file, which it makes where there is none, and clones a range of another into it.
+func (h *historian) edit(ctx context.Context, bucket, key, other string) {
+	f, err := h.s.OpenFile(ctx, bucket, key)
+	if object.KindOf(err) == object.KindNoSuchKey {
+		f, err = h.s.CreateFile(ctx, object.CreateRequest{Bucket: bucket, Key: key, Attr: object.Attributes{Mode: 0o100644}})
+	}
+	if err != nil {
+		return
+	}
+	defer f.Close()
+	_, _ = f.WriteAt(ctx, data(h.r.IntN(300), 3), int64(h.r.IntN(200)))
+	if src, err := h.s.OpenFile(ctx, bucket, other); err == nil {
+		_, _ = f.CloneRange(ctx, 100, src, 0, 120)
+		_ = src.Close()
+	}
+	_ = f.Sync(ctx)
 }
 
 func (h *historian) endUpload(ctx context.Context) {
@@ -107,8 +143,9 @@ func (h *historian) endUpload(ctx context.Context) {
 
 // emptyBucket takes a bucket away, with its uploads, and makes it anew.
 func (h *historian) emptyBucket(ctx context.Context) {
-	for i := range 8 {
-		_ = h.s.Delete(ctx, object.DeleteRequest{Bucket: "second", Key: fmt.Sprint("key", i)})
+	page, _ := h.s.List(ctx, object.ListRequest{Bucket: "second", Max: object.MaxListKeys})
+	for _, o := range page.Objects {
+		_ = h.s.Delete(ctx, object.DeleteRequest{Bucket: "second", Key: o.Key})
 	}
 	if h.s.DeleteBucket(ctx, "second") == nil {
 		_, _ = h.s.CreateBucket(ctx, "second")
@@ -129,7 +166,10 @@ func TestCensusIsExact(t *testing.T) {
 		}
 	}
 	for round := range 6 {
-		s := env.Open(t, smallLayout)
+		s := env.Open(t, func(o *object.Options) {
+			smallLayout(o)
+			o.CloneLeast = 50
+		})
 		checkCensus(t, s)
 		for _, b := range historyBuckets {
 			_, _ = s.CreateBucket(t.Context(), b)

@@ -257,6 +257,9 @@ func (w *rewrapping) generations(ctx context.Context) error {
 		if err != nil {
 			return err
 		}
+		if w.shared[generation] != nil { // its objects were told of
+			continue
+		}
 		mode := cipher.ModeSSEKMS
 		if generation == w.bucket.Generation {
 			mode = cipher.ModeSSES3
