@@ -10,7 +10,7 @@ BIN := bin/coffer
 BUILDVCS := -buildvcs=$(shell git status >/dev/null 2>&1 && echo true || echo false)
 
 # Where goroutines meet: tested a second time under the race detector, which needs a C compiler.
-RACE := ./chunk/... ./fs ./internal/disk/... ./internal/home ./kms/... ./metastore/... ./object/checksum ./s3api/...
+RACE := ./chunk/... ./fs ./internal/disk/... ./internal/home ./internal/keystate ./kms/... ./metastore/... ./object/checksum ./s3api/...
 RACE_OBJECT := -crash.rounds=3 -rapid.checks=20
 
 FUZZTIME ?= 3s

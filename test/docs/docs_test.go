@@ -10,6 +10,7 @@ import (
 	"os/exec"
 	"path/filepath"
 	"regexp"
+	"slices"
 	"strings"
 	"sync"
 	"testing"
@@ -65,19 +66,30 @@ func TestPages(t *testing.T) {
 		t.Fatalf("no pages: %v", err)
 	}
 	for _, path := range paths {
+		name := strings.TrimSuffix(filepath.Base(path), ".md")
 		p, err := readPage(path)
 		if err != nil {
 			t.Error(err)
 			continue
 		}
 		if len(p.steps) == 0 {
+			if slices.Contains(withCommands(), name) {
+				t.Errorf("%s has no commands", path)
+			}
 			continue
 		}
-		t.Run(strings.TrimSuffix(filepath.Base(path), ".md"), func(t *testing.T) {
+		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 			wantPrograms(t)
 			runPage(t, path, p)
 		})
+	}
+}
+
+// withCommands are the pages that must have commands that run.
+func withCommands() []string {
+	return []string{
+		"admin-api", "audit", "cli", "configuration", "dynamic-configuration", "metrics", "security", "troubleshooting", "vault",
 	}
 }
 

@@ -170,10 +170,13 @@ func TestNotConfigured(t *testing.T) {
 		s.wantError(r, 501, "NotImplemented")
 	}
 	for _, kind := range []string{"aws", "azure", "gcp"} {
-		a := s.wantError(request{method: "POST", target: "/rustfs/admin/v3/kms/configure", body: fmt.Sprintf(`{"kms_type":%q}`, kind)}, 400, "UnsupportedKmsType")
-		for _, there := range []string{"vault", "local", "static"} {
-			if !strings.Contains(a.body, there) {
-				t.Errorf("%s: the answer does not name %s: %v", kind, there, a)
+		for _, form := range []string{"kms_type", "backend_type"} {
+			body := fmt.Sprintf(`{%q:%q}`, form, kind)
+			a := s.wantError(request{method: "POST", target: "/rustfs/admin/v3/kms/configure", body: body}, 400, "UnsupportedKmsType")
+			for _, there := range []string{"vault", "local", "static"} {
+				if !strings.Contains(a.body, there) {
+					t.Errorf("%s: the answer does not name %s: %v", body, there, a)
+				}
 			}
 		}
 	}
