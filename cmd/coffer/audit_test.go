@@ -245,7 +245,8 @@ func TestAuditUses(t *testing.T) {
 	}
 }
 
-// TestAuditInternal finds what nobody asked for: the probe of the backend, and a rewrap in the background.
+// TestAuditInternal finds what nobody asked for: the first key of a new store, the probe of the backend, and a rewrap in the
+// background.
 func TestAuditInternal(t *testing.T) {
 	t.Parallel()
 	r := inhabit(t, t.TempDir())
@@ -259,9 +260,10 @@ func TestAuditInternal(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	var probed, rewrapped bool
-	r.until("both are recorded", func() bool {
+	var created, probed, rewrapped bool
+	r.until("all are recorded", func() bool {
 		for _, f := range r.since() {
+			created = created || f.Operation == string(audit.CreateKey) && f.KeyID == "coffer-sse-s3" && f.KeyVersion == 1 && f.Principal == caller.Internal
 			probed = probed || f.Operation == string(audit.ProbeKey) && f.Outcome == string(audit.Success) && f.KeyID == "coffer-sse-s3"
 			again := f.Operation == string(audit.ReEncrypt) && f.Bucket == "bucket" && f.Object == hash && f.KeyVersion == 2
 			rewrapped = rewrapped || again
@@ -269,7 +271,7 @@ func TestAuditInternal(t *testing.T) {
 				t.Errorf("somebody asked for %+v", f.Entry)
 			}
 		}
-		return probed && rewrapped
+		return created && probed && rewrapped
 	})
 }
 

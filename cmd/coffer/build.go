@@ -87,11 +87,11 @@ func (h *house) open(ctx context.Context, cfg *config.Config) (err error) {
 		return err
 	}
 	h.opened("home", h.home.Close)
-	keyring, err := h.openKeyring(ctx)
-	if err != nil {
+	if err := h.openAudit(ctx, cfg.Audit); err != nil {
 		return err
 	}
-	if err := h.openAudit(ctx, cfg.Audit); err != nil {
+	keyring, err := h.openKeyring(ctx)
+	if err != nil {
 		return err
 	}
 	if h.chunks, err = localdisk.Open(ctx, localdisk.Options{FS: h.home.Data}); err != nil {
@@ -141,7 +141,7 @@ func (h *house) openKeyring(ctx context.Context) (*local.Keyring, error) {
 	}
 	h.opened("keyring", keyring.Close)
 	if !h.home.Stored {
-		if _, err := keyring.CreateKey(ctx, object.DefaultKeyID); err != nil && !errors.Is(err, kms.AlreadyExists) {
+		if err := h.firstKey(ctx, keyring); err != nil {
 			return nil, err
 		}
 	}
@@ -149,6 +149,18 @@ func (h *house) openKeyring(ctx context.Context) (*local.Keyring, error) {
 		h.log.Error("the keyring is damaged; objects under the keys concerned cannot be read or written", "error", err)
 	}
 	return keyring, nil
+}
+
+// firstKey makes the key that wraps the KEKs of buckets, unless an earlier start has.
+func (h *house) firstKey(ctx context.Context, keyring *local.Keyring) error {
+	k, err := keyring.CreateKey(ctx, object.DefaultKeyID)
+	if errors.Is(err, kms.AlreadyExists) {
+		return nil
+	}
+	if record := recordUse(h.audit); err == nil && record != nil {
+		err = record(ctx, manager.Use{Op: manager.OpCreate, Instance: keyring.Instance(), KeyID: k.ID, Version: k.Newest().Number})
+	}
+	return err
 }
 
 // openMeta opens the metastore and its driver.

@@ -40,12 +40,16 @@ func (h *house) openMetrics(cfg config.Metrics, keys metrics.Keys, chunks chunk.
 	if h.metrics == nil {
 		return
 	}
-	h.metrics.Read(metrics.Sources{Keys: keys, Engine: h.store.Load(), Front: h.server, Metastore: func() metrics.Metastore {
+	sources := metrics.Sources{Keys: keys, Engine: h.store.Load(), Front: h.server, Metastore: func() metrics.Metastore {
 		s := meta.Stats()
 		return metrics.Metastore{
 			TableBytes: s.TableBytes, LogBytes: s.LogBytes, Transactions: s.Transactions, Flushes: s.Flushes, Conflicts: s.Conflicts,
 		}
-	}})
+	}}
+	if h.audit != nil {
+		sources.Audit = h.audit
+	}
+	h.metrics.Read(sources)
 	service := h.metrics.Start(h.numbers, chunks)
 	h.opened("metrics", service.Close)
 	h.log.Info("serving metrics", "address", h.numbers.Addr().String())

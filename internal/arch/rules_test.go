@@ -10,7 +10,7 @@ internal/config          internal/home internal/secret internal/disk object s3ap
                          kms kms/audit kms/local kms/storekey kms/vault kms/static chunk/localdisk metastore/badgerdb
 internal/home            internal/secret internal/disk chunk/localdisk metastore/badgerdb kms/local kms/storekey cipher
 internal/secret
-internal/metrics         s3api s3api/s3err object chunk kms kms/manager kms/vault cipher
+internal/metrics         s3api s3api/s3err object chunk kms kms/audit kms/manager kms/vault cipher
 internal/metrics/metricstest
 internal/keystate        metastore kms kms/vault cipher
 internal/adminclient     internal/caller internal/secret

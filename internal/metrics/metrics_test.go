@@ -18,6 +18,7 @@ import (
 	"coffer/internal/metrics"
 	"coffer/internal/metrics/metricstest"
 	"coffer/kms"
+	"coffer/kms/audit"
 	"coffer/kms/manager"
 	"coffer/kms/vault"
 	"coffer/object"
@@ -225,6 +226,13 @@ func TestRewraps(t *testing.T) {
 	})
 }
 
+// guard is an audit log on a full disk.
+type guard struct{}
+
+func (guard) Status() audit.GuardStatus {
+	return audit.GuardStatus{Stats: audit.Stats{Queued: 1, Lines: 2}, Lost: 3, Err: errors.New("the disk is full")}
+}
+
 func TestSources(t *testing.T) {
 	t.Parallel()
 	a, b := cipher.NewInstanceID(), cipher.NewInstanceID()
@@ -250,7 +258,7 @@ func TestSources(t *testing.T) {
 	}
 	store := objecttest.New().Open(t, nil)
 	m := metrics.New(metrics.Options{Version: "v1"})
-	m.Read(metrics.Sources{Keys: k, Engine: store, Front: front{}, Metastore: func() metrics.Metastore {
+	m.Read(metrics.Sources{Keys: k, Audit: guard{}, Engine: store, Front: front{}, Metastore: func() metrics.Metastore {
 		return metrics.Metastore{TableBytes: 1, LogBytes: 2, Transactions: 3, Flushes: 4, Conflicts: 5}
 	}})
 	got := ask(t, m)
@@ -260,6 +268,10 @@ func TestSources(t *testing.T) {
 		{"coffer_kms_state", nil, 1},
 		{"coffer_kms_healthy", nil, 1},
 		{"coffer_kms_metadata_cache_entries", nil, 1},
+		{"coffer_audit_healthy", nil, 0},
+		{"coffer_audit_waiting_lines", nil, 1},
+		{"coffer_audit_lines_total", nil, 2},
+		{"coffer_audit_lost_lines_total", nil, 3},
 		{"coffer_kms_metadata_cache_lookups_total", []string{"result", "hit"}, 2},
 		{"coffer_kms_metadata_cache_lookups_total", []string{"result", "miss"}, 3},
 		{"coffer_kms_metadata_cache_joined_total", nil, 4},

@@ -7,6 +7,7 @@ import (
 	"github.com/prometheus/client_golang/prometheus"
 
 	"coffer/kms"
+	"coffer/kms/audit"
 	"coffer/kms/manager"
 	"coffer/object"
 	"coffer/s3api"
@@ -29,15 +30,22 @@ type Front interface {
 	Load() s3api.Load
 }
 
+// Audit is what an *audit.Guard tells.
+type Audit interface {
+	Status() audit.GuardStatus
+}
+
 // Metastore is what the metastore tells.
 type Metastore struct {
 	TableBytes, LogBytes             int64
 	Transactions, Flushes, Conflicts uint64
 }
 
-// Sources are asked whenever the numbers are. All of them are required.
+// Sources are asked whenever the numbers are. All of them are required but Audit,
+// which is nil where nothing is recorded.
 type Sources struct {
 	Keys      Keys
+	Audit     Audit
 	Engine    Engine
 	Front     Front
 	Metastore func() Metastore
@@ -65,6 +73,7 @@ func (r *reader) Collect(to chan<- prometheus.Metric) {
 	e := emitter{to}
 	r.service(e)
 	r.surveys(e)
+	r.record(e)
 	r.store(e)
 	load := r.Front.Load()
 	e.gauge("s3_requests_in_flight", "Requests being served.", float64(load.Requests))
@@ -195,6 +204,18 @@ func (r *reader) rewraps(ctx context.Context, e emitter) {
 	e.gauge("kms_rewrap_objects", objects, seen, "part", "seen")
 	e.gauge("kms_rewrap_objects", objects, done, "part", "rewrapped")
 	e.gauge("kms_rewrap_objects", objects, failed, "part", "failed")
+}
+
+// record is how the audit log fares.
+func (r *reader) record(e emitter) {
+	if r.Audit == nil {
+		return
+	}
+	s := r.Audit.Status()
+	e.gauge("audit_healthy", "1 while the audit log can be written.", truth(s.Err == nil))
+	e.gauge("audit_waiting_lines", "Lines that wait to be written.", float64(s.Queued))
+	e.counter("audit_lines_total", "Lines that were written.", float64(s.Lines))
+	e.counter("audit_lost_lines_total", "Lines that could not be written, where the server serves on all the same.", float64(s.Lost))
 }
 
 // store is how much is stored, and what is left to do.
