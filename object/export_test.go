@@ -78,22 +78,24 @@ func (s *Store) StepMover(ctx context.Context) (bool, error) {
 		return false, nil
 	}
 	r := s.mover.fresh[0]
-	for _, tag := range []byte{tagTimes, tagName} {
-		from, to := metastore.PrefixRange(keyIn(tag, r.id, r.entry.From))
-		batches, _, err := r.page(ctx, s, from, to)
-		if err != nil {
-			return false, err
-		}
-		if len(batches) > 0 {
-			return true, r.move(ctx, s, batches[0])
+	for i := range r.entries {
+		for _, tag := range []byte{tagTimes, tagName} {
+			from, to := metastore.PrefixRange(keyIn(tag, r.id, r.entries[i].From))
+			batches, _, err := r.page(ctx, s, from, to)
+			if err != nil {
+				return false, err
+			}
+			if len(batches) > 0 {
+				return true, r.move(ctx, s, &r.entries[i], batches[0])
+			}
 		}
 	}
-	if err := r.finish(ctx, s); err != nil {
-		return false, err
+	over, err := r.advance(ctx, s)
+	if over && err == nil {
+		s.mover.fresh = s.mover.fresh[1:]
+		s.mover.end(r.rename)
 	}
-	s.mover.fresh = s.mover.fresh[1:]
-	s.mover.end(r.entry.ID)
-	return true, nil
+	return true, err
 }
 
 // RenamesUnderWay counts the renames in a bucket's record.

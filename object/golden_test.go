@@ -132,6 +132,10 @@ func goldenValues() map[string]formatted {
 			Keys: [][]byte{{0x5e, 0xa1}}, Body: body{ID: ident(0xb0), Extents: []extent{{Length: 3, Chunk: ident(0xc0), Place: inMetastore}}},
 		},
 		"link": &linkRecord{Format: 1},
+		"bucket-exchange": &bucketRecord{Format: 1, ID: ident(0x06), Created: 1, Generation: 1, Renames: []renameEntry{
+			{ID: ident(0x0d), From: "a/b/", To: "c/", State: renameStaging, Via: viaPrefix(ident(0x0d), 0)},
+			{ID: ident(0x0d), From: viaPrefix(ident(0x0d), 1), To: "a/b/", State: renameMoving},
+		}},
 		"bucket-renames": &bucketRecord{Format: 1, ID: ident(0x06), Created: 1, Generation: 1, Renames: []renameEntry{
 			{ID: ident(0x0d), From: "a/b/", To: "c/", State: renamePreparing}, {ID: ident(0x0e), From: "d/", To: "e/", State: renameMoving},
 		}},

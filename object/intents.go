@@ -200,9 +200,16 @@ func (s *Store) settleBucket(ctx context.Context, name string) error {
 	if err != nil {
 		return err
 	}
-	for _, r := range b.Renames {
-		s.mover.begin(r.ID)
-		s.mover.add(&moving{bucket: name, id: b.ID, entry: r})
+	for len(b.Renames) > 0 {
+		m := &moving{bucket: name, id: b.ID, rename: b.Renames[0].ID}
+		for _, r := range b.Renames {
+			if r.ID == m.rename {
+				m.entries = append(m.entries, r)
+			}
+		}
+		b.dropRename(m.rename)
+		s.mover.begin(m.rename)
+		s.mover.add(m)
 	}
 	return nil
 }

@@ -31,10 +31,11 @@ func readShared(get func([]byte) ([]byte, error), bucket cipher.BucketID, object
 // putLink makes a key a name of a shared record.
 func (n *nameWriter) putLink(key string, object cipher.ObjectID) error {
 	link := &record{Format: recordFormat, Kind: kindLink, Object: object, LinkTo: object}
-	if err := n.putAt(tagName, key, encode(link)); err != nil {
+	l := n.bucket.locate(tagName, key)
+	if err := l.put(n.tx.Tx, encode(link)); err != nil {
 		return err
 	}
-	return n.tx.Put(linkKey(n.bucket.ID, object, key), encode(&linkRecord{Format: recordFormat}))
+	return n.tx.Put(linkKey(n.bucket.ID, object, l.atKey), encode(&linkRecord{Format: recordFormat}))
 }
 
 // releaseLink takes a name off a shared record, and queues the record's removal with the last one.
@@ -57,8 +58,8 @@ func (n *nameWriter) releaseLink(key string, was *record) error {
 
 // forgetLink takes away that a key, which was read, is a name of a shared record.
 func (n *nameWriter) forgetLink(key string, object cipher.ObjectID) error {
-	if i := n.find(key); i >= 0 && n.known[i].old != "" {
-		key = n.known[i].old
+	if i := n.find(key); i >= 0 {
+		key = n.known[i].at
 	}
 	return n.tx.Delete(linkKey(n.bucket.ID, object, key))
 }
@@ -71,7 +72,7 @@ func (n *nameWriter) otherName(object cipher.ObjectID, key string) (string, erro
 		if err != nil {
 			return "", err
 		}
-		if name := n.bucket.renamed(string(kv.Key[len(prefix):])); name != key {
+		if name := n.bucket.nameOf(string(kv.Key[len(prefix):])); name != key {
 			return name, nil
 		}
 	}

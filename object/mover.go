@@ -36,9 +36,10 @@ type mover struct {
 
 // moving is a rename that everybody sees as done.
 type moving struct {
-	bucket string
-	id     cipher.BucketID
-	entry  renameEntry
+	bucket  string
+	id      cipher.BucketID
+	rename  cipher.WriterID
+	entries []renameEntry // the two halves of an exchange, or one
 }
 
 func newMover(s *Store) *mover {
@@ -133,7 +134,7 @@ func (m *mover) carryOut(ctx context.Context, r *moving) {
 	for {
 		err := r.moveAll(ctx, m.store)
 		if err == nil {
-			m.end(r.entry.ID)
+			m.end(r.rename)
 			return
 		}
 		if ctx.Err() != nil {
@@ -148,10 +149,24 @@ func (m *mover) carryOut(ctx context.Context, r *moving) {
 	}
 }
 
-// moveAll moves everything that is left, then takes the entry off the bucket.
+// moveAll moves everything that is left, then takes the rename off the bucket.
 func (r *moving) moveAll(ctx context.Context, s *Store) error {
+	for {
+		for i := range r.entries {
+			if err := r.moveBelow(ctx, s, &r.entries[i]); err != nil {
+				return err
+			}
+		}
+		if over, err := r.advance(ctx, s); err != nil || over {
+			return err
+		}
+	}
+}
+
+// moveBelow moves what lies below From.
+func (r *moving) moveBelow(ctx context.Context, s *Store, e *renameEntry) error {
 	for _, tag := range []byte{tagTimes, tagName} {
-		from, to := metastore.PrefixRange(keyIn(tag, r.id, r.entry.From))
+		from, to := metastore.PrefixRange(keyIn(tag, r.id, e.From))
 		for from != nil {
 			batches, next, err := r.page(ctx, s, from, to)
 			if err != nil {
@@ -160,7 +175,7 @@ func (r *moving) moveAll(ctx context.Context, s *Store) error {
 			var workers errgroup.Group
 			workers.SetLimit(moverWorkers)
 			for _, batch := range batches {
-				workers.Go(func() error { return r.move(ctx, s, batch) })
+				workers.Go(func() error { return r.move(ctx, s, e, batch) })
 			}
 			if err := workers.Wait(); err != nil {
 				return err
@@ -168,7 +183,7 @@ func (r *moving) moveAll(ctx context.Context, s *Store) error {
 			from = next
 		}
 	}
-	return r.finish(ctx, s)
+	return nil
 }
 
 // page reads the next keys, in batches of one transaction each, and tells where to go on, nil at the end. A value that
@@ -198,14 +213,14 @@ func (r *moving) page(ctx context.Context, s *Store, from, to []byte) (batches [
 }
 
 // move moves metastore keys of names or times, those of them that are still there.
-func (r *moving) move(ctx context.Context, s *Store, keys [][]byte) error {
+func (r *moving) move(ctx context.Context, s *Store, e *renameEntry, keys [][]byte) error {
 	return s.opts.Meta.Update(ctx, func(tx *metastore.Tx) error {
 		if moves, err := r.isUnderWay(tx); err != nil || !moves {
 			return err
 		}
 		for _, metaKey := range keys {
 			key := nameOf(metaKey)
-			if err := moveValue(tx, metaKey[0], r.id, key, r.entry.moved(key)); err != nil {
+			if err := moveValue(tx, metaKey[0], r.id, key, e.moved(key)); err != nil {
 				return err
 			}
 		}
@@ -222,21 +237,40 @@ func (r *moving) isUnderWay(tx *metastore.Tx) (bool, error) {
 	if err != nil || b.ID != r.id {
 		return false, err
 	}
-	return b.dropRename(r.entry.ID), nil
+	return b.dropRename(r.rename), nil
 }
 
-// finish takes the entry off the bucket. Nothing has come to lie below From meanwhile: who would put it there waits.
-func (r *moving) finish(ctx context.Context, s *Store) error {
-	return s.opts.Meta.Update(ctx, func(tx *metastore.Tx) error {
+// advance ends a rename when nothing is left below From, and an exchange that has staged everything goes on to what it
+// staged. Nothing has come to lie below From meanwhile: whoever writes a name puts it where it will lie next, or waits.
+func (r *moving) advance(ctx context.Context, s *Store) (over bool, err error) {
+	err = s.opts.Meta.Update(ctx, func(tx *metastore.Tx) error {
+		over = true
 		b, err := readBucket(tx.GetForUpdate, r.bucket)
 		if faultKind(err) == KindNoSuchBucket {
 			return nil
 		}
-		if err != nil || b.ID != r.id || !b.dropRename(r.entry.ID) {
+		if err != nil || b.ID != r.id || !b.dropRename(r.rename) {
 			return err
+		}
+		for _, e := range r.entries {
+			if e.State == renameStaging {
+				over = false
+				b.Renames = append(b.Renames, e.staged())
+			}
 		}
 		return tx.Put(bucketKey(r.bucket), encode(b))
 	})
+	if err == nil && !over {
+		for i := range r.entries {
+			r.entries[i] = r.entries[i].staged()
+		}
+	}
+	return over, err
+}
+
+// staged is the second part of half an exchange: a rename of what was staged.
+func (r *renameEntry) staged() renameEntry {
+	return renameEntry{ID: r.ID, From: r.Via, To: r.To, State: renameMoving}
 }
 
 // moveValue gives a value, of the kind that the tag says, another key, if it is there. Whatever writes one under its new

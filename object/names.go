@@ -27,7 +27,7 @@ type knownName struct {
 	object cipher.ObjectID
 	links  uint32
 	keys   [][]byte
-	old    string // where it lies while a directory is being renamed; "": where it belongs
+	at     string // the key that it lies at while a directory is being renamed
 }
 
 // changeNames runs fn in a transaction over the names of a bucket, and tells the watchers once it is committed. id is
@@ -81,12 +81,12 @@ func (n *nameWriter) current(key string) (*record, error) {
 	if err := n.bucket.busy(key); err != nil {
 		return nil, err
 	}
-	r, old, err := findName(n.tx.GetForUpdate, n.bucket, key)
+	r, at, err := findName(n.tx.GetForUpdate, n.bucket, key)
 	if err != nil {
 		return nil, err
 	}
 	n.know(key, r)
-	n.known[n.find(key)].old = old
+	n.known[n.find(key)].at = at
 	return r, nil
 }
 
@@ -97,7 +97,10 @@ func (n *nameWriter) source(key string) (*record, error) {
 
 // know remembers what a key names now, nil for nothing.
 func (n *nameWriter) know(key string, r *record) {
-	k := knownName{key: key}
+	k := knownName{key: key, at: key}
+	if len(n.bucket.Renames) > 0 {
+		k.at = n.bucket.locate(tagName, key).atKey
+	}
 	if r != nil {
 		k.object, k.links, k.keys = r.Object, r.Links, slices.Clone(r.Keys)
 	}
@@ -226,22 +229,22 @@ func readName(get func([]byte) ([]byte, error), b *bucketRecord, key string) (*r
 	return r, err
 }
 
-// findName is readName that also tells the key that the record still lies under while a directory is being renamed, ""
-// if it lies where it belongs.
-func findName(get func([]byte) ([]byte, error), b *bucketRecord, key string) (r *record, old string, err error) {
+// findName is readName that also tells the key that the record lies at, which is another one while a directory is being
+// renamed.
+func findName(get func([]byte) ([]byte, error), b *bucketRecord, key string) (r *record, at string, err error) {
 	l := b.locate(tagName, key)
 	value, isOld, err := l.get(get)
 	if errors.Is(err, metastore.ErrNotFound) {
-		return nil, "", nil
+		return nil, l.atKey, nil
 	}
 	if err != nil {
 		return nil, "", err
 	}
-	if isOld {
-		old = l.oldKey
+	if at = l.atKey; isOld {
+		at = l.oldKey
 	}
 	r, err = decodeName(get, b.ID, value)
-	return r, old, err
+	return r, at, err
 }
 
 // decodeName reads the value of a name: a record, or the name of a record that several names share.

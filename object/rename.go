@@ -42,9 +42,7 @@ func (r *RenameRequest) validate() error {
 		return errKind(KindNotDirectory)
 	case !isDirectory(r.From) && isDirectory(r.To):
 		return errKind(KindIsDirectory)
-	case isDirectory(r.From) && r.Exchange:
-		return errKindf(KindNotImplemented, "exchange of directories")
-	case isDirectory(r.From) && r.From != r.To && strings.HasPrefix(r.To, r.From):
+	case isDirectory(r.From) && r.From != r.To && (strings.HasPrefix(r.To, r.From) || r.Exchange && strings.HasPrefix(r.From, r.To)):
 		return errKindf(KindInvalidArgument, "a directory cannot move into itself")
 	}
 	if err := ValidateKey(r.From); err != nil {
@@ -108,7 +106,10 @@ func (n *nameWriter) move(req *RenameRequest, from, to *record) error {
 			return err
 		}
 	}
-	if err := n.give(req.From, req.To, from); err != nil {
+	if err := n.leave(req.From, from); err != nil {
+		return err
+	}
+	if err := n.write(req.To, from); err != nil {
 		return err
 	}
 	if err := n.drop(req.From); err != nil {
@@ -120,25 +121,29 @@ func (n *nameWriter) move(req *RenameRequest, from, to *record) error {
 
 // exchange lets two files change their names.
 func (n *nameWriter) exchange(req *RenameRequest, from, to *record) error {
-	if err := n.give(req.From, req.To, from); err != nil {
+	if err := n.leave(req.From, from); err != nil {
 		return err
 	}
-	if err := n.give(req.To, req.From, to); err != nil {
+	if err := n.leave(req.To, to); err != nil {
+		return err
+	}
+	if err := n.write(req.To, from); err != nil {
+		return err
+	}
+	if err := n.write(req.From, to); err != nil {
 		return err
 	}
 	n.note(Change{Key: req.To, From: req.From, Object: from.Object, Kind: Exchanged})
 	return n.touchBoth(req)
 }
 
-// give makes what one key names what the other names.
-func (n *nameWriter) give(from, to string, r *record) error {
+// leave readies a record for another name than the given one, which was read.
+func (n *nameWriter) leave(key string, r *record) error {
 	r.Attributes = r.Attributes.changedAt(n.now)
-	if r.Links > 0 {
-		if err := n.forgetLink(from, r.Object); err != nil {
-			return err
-		}
+	if r.Links == 0 {
+		return nil
 	}
-	return n.write(to, r)
+	return n.forgetLink(key, r.Object)
 }
 
 // touchBoth notes a rename in both directories.

@@ -2,8 +2,8 @@ package object
 
 import (
 	"context"
+	"errors"
 	"slices"
-	"strings"
 
 	"coffer/cipher"
 	"coffer/metastore"
@@ -22,15 +22,15 @@ func (s *Store) renameDir(ctx context.Context, req *RenameRequest) error {
 	if _, err := s.survey(ctx, req); err != nil || req.From == req.To {
 		return err
 	}
-	inode, err := s.inodes.take(ctx)
-	if err != nil {
-		return err
+	d := &dirRename{req: req, entry: renameEntry{ID: cipher.NewWriterID(), From: req.From, To: req.To, State: renamePreparing}}
+	for i := range d.inodes {
+		var err error
+		if d.inodes[i], err = s.inodes.take(ctx); err != nil {
+			return err
+		}
 	}
-	d := &dirRename{req: req, inode: inode, entry: renameEntry{
-		ID: cipher.NewWriterID(), From: req.From, To: req.To, State: renamePreparing,
-	}}
 	s.mover.begin(d.entry.ID)
-	err = s.changeNames(ctx, req.Bucket, cipher.BucketID{}, d.prepare)
+	err := s.changeNames(ctx, req.Bucket, cipher.BucketID{}, d.prepare)
 	if err != nil {
 		if !leavesOutcomeOpen(err) {
 			s.mover.end(d.entry.ID)
@@ -43,22 +43,35 @@ func (s *Store) renameDir(ctx context.Context, req *RenameRequest) error {
 	if err != nil {
 		return s.cancelRename(context.WithoutCancel(ctx), d, err)
 	}
-	s.files.renamed(d.bucket, req.From, req.To) // before anybody goes on who has waited
-	if d.found.few {
+	d.tell(s.files) // before anybody goes on who has waited
+	if len(d.moves) == 0 {
 		s.mover.end(d.entry.ID)
 		return nil
 	}
-	s.mover.add(&moving{bucket: req.Bucket, id: d.bucket, entry: d.entry})
+	s.mover.add(&moving{bucket: req.Bucket, id: d.bucket, rename: d.entry.ID, entries: d.moves})
 	return nil
 }
 
 // dirRename is a rename of a directory under way.
 type dirRename struct {
 	req    *RenameRequest
-	entry  renameEntry
-	inode  uint64 // for a directory that has no number of its own
+	entry  renameEntry // that marks it
+	inodes [2]uint64   // for directories that have no number of their own
 	bucket cipher.BucketID
 	found  *survey
+	moves  []renameEntry // what is left to the mover
+}
+
+// tell lets open files follow.
+func (d *dirRename) tell(t *files) {
+	if !d.req.Exchange {
+		t.renamed(d.bucket, d.req.From, d.req.To)
+		return
+	}
+	via := viaPrefix(d.entry.ID, 0) + "/"
+	t.renamed(d.bucket, d.req.From, via)
+	t.renamed(d.bucket, d.req.To, d.req.From)
+	t.renamed(d.bucket, via, d.req.To)
 }
 
 // survey is what lies below a directory that is to be renamed: metastore keys without tag and bucket.
@@ -79,12 +92,15 @@ func (s *Store) survey(ctx context.Context, req *RenameRequest) (*survey, error)
 		switch {
 		case err != nil:
 			return err
-		case from == nil:
+		case from == nil || to == nil && req.Exchange:
 			return errKind(KindNoSuchKey)
 		case req.From == req.To:
 			return nil
 		case to != nil && req.NoReplace:
 			return errKind(KindExists)
+		case req.Exchange:
+			back := RenameRequest{From: req.To, To: req.From}
+			return errors.Join(out.look(n, req, 0), out.look(n, &back, 0))
 		}
 		if any, err := n.anyBelow(req.To); err != nil {
 			return err
@@ -141,16 +157,13 @@ func (d *dirRename) commit(n *nameWriter) error {
 	if !n.bucket.dropRename(d.entry.ID) {
 		return errKindf(KindOperationAborted, "the rename was given up")
 	}
-	if err := d.moveMarker(n); err != nil {
-		return err
+	d.moves = nil
+	rename := d.rename
+	if d.req.Exchange {
+		rename = d.exchange
 	}
-	if d.found.few {
-		if err := d.moveFew(n); err != nil {
-			return err
-		}
-	} else {
-		d.entry.State = renameMoving
-		n.bucket.Renames = append(n.bucket.Renames, d.entry)
+	if err := rename(n); err != nil {
+		return err
 	}
 	if err := n.putBucket(d.req.Bucket); err != nil {
 		return err
@@ -158,19 +171,14 @@ func (d *dirRename) commit(n *nameWriter) error {
 	return n.touchBoth(d.req)
 }
 
-// moveMarker moves the directory itself: its marker, which it gets if it has none, and its times. A directory whose
-// number follows from its name gets one that stays, since another directory may come to have that name.
-func (d *dirRename) moveMarker(n *nameWriter) error {
+// rename gives the directory the name To, and what is in it with it or later.
+func (d *dirRename) rename(n *nameWriter) error {
 	from, to := d.req.From, d.req.To
-	marker, err := n.current(from)
-	if err != nil {
-		return err
-	}
 	replaced, err := n.current(to)
 	if err != nil {
 		return err
 	}
-	times, err := n.times(from)
+	self, err := d.lift(n, from, d.inodes[0])
 	if err != nil {
 		return err
 	}
@@ -179,23 +187,83 @@ func (d *dirRename) moveMarker(n *nameWriter) error {
 			return err
 		}
 	}
-	if marker == nil {
-		marker = newMarker(d.inode, n.bucket.Created)
-	} else if err := n.drop(from); err != nil {
-		return err
+	if self.exists {
+		if err := n.drop(from); err != nil {
+			return err
+		}
 	}
-	if marker.Inode&implicitInodes != 0 {
-		marker.Inode = d.inode
-	}
-	marker.Attributes = marker.Attributes.changedAt(n.now)
-	if err := n.write(to, marker); err != nil {
-		return err
-	}
-	n.note(Change{Key: to, From: from, Object: marker.Object, Kind: Renamed})
 	if err := n.deleteTimes(from); err != nil {
 		return err
 	}
-	return n.putTimes(to, orDefault(times.ModTime, marker.ModTime), n.now)
+	if err := self.put(n, to); err != nil {
+		return err
+	}
+	n.note(Change{Key: to, From: from, Object: self.marker.Object, Kind: Renamed})
+	if d.found.few {
+		return d.moveFew(n)
+	}
+	d.moves = []renameEntry{{ID: d.entry.ID, From: from, To: to, State: renameMoving}}
+	n.bucket.Renames = append(n.bucket.Renames, d.moves...)
+	return nil
+}
+
+// exchange lets two directories change their names. What is in them moves out of the way first.
+func (d *dirRename) exchange(n *nameWriter) error {
+	from, err := d.lift(n, d.req.From, d.inodes[0])
+	if err != nil {
+		return err
+	}
+	to, err := d.lift(n, d.req.To, d.inodes[1])
+	if err != nil {
+		return err
+	}
+	d.moves = []renameEntry{
+		{ID: d.entry.ID, From: d.req.From, To: d.req.To, State: renameStaging, Via: viaPrefix(d.entry.ID, 0)},
+		{ID: d.entry.ID, From: d.req.To, To: d.req.From, State: renameStaging, Via: viaPrefix(d.entry.ID, 1)},
+	}
+	n.bucket.Renames = append(n.bucket.Renames, d.moves...)
+	if err := from.put(n, d.req.To); err != nil {
+		return err
+	}
+	n.note(Change{Key: d.req.To, From: d.req.From, Object: from.marker.Object, Kind: Exchanged})
+	return to.put(n, d.req.From)
+}
+
+// directorySelf is a directory without what is in it.
+type directorySelf struct {
+	marker   *record
+	exists   bool // the marker was there
+	modified int64
+}
+
+// lift reads a directory itself, which gets a marker if it has none. One whose number follows from its name gets the
+// given one, which stays: another directory may come to have that name.
+func (d *dirRename) lift(n *nameWriter, dir string, inode uint64) (*directorySelf, error) {
+	marker, err := n.current(dir)
+	if err != nil {
+		return nil, err
+	}
+	times, err := n.times(dir)
+	if err != nil {
+		return nil, err
+	}
+	self := &directorySelf{marker: marker, exists: marker != nil}
+	if marker == nil {
+		self.marker = newMarker(inode, n.bucket.Created)
+	} else if marker.Inode&implicitInodes != 0 {
+		marker.Inode = inode
+	}
+	self.marker.Attributes = self.marker.Attributes.changedAt(n.now)
+	self.modified = orDefault(times.ModTime, self.marker.ModTime)
+	return self, nil
+}
+
+// put makes it what a name stands for.
+func (s *directorySelf) put(n *nameWriter, dir string) error {
+	if err := n.write(dir, s.marker); err != nil {
+		return err
+	}
+	return n.putTimes(dir, s.modified, n.now)
 }
 
 // moveFew moves everything else at once.
@@ -212,9 +280,6 @@ func (d *dirRename) moveFew(n *nameWriter) error {
 	}
 	return nil
 }
-
-// moved is the new name of a key below From.
-func (r *renameEntry) moved(key string) string { return r.To + strings.TrimPrefix(key, r.From) }
 
 // cancelRename takes the mark of a rename away that failed with cause. If it cannot, the next start does, and until then
 // nobody changes what is below the two names.

@@ -333,3 +333,58 @@ func TestRenameDirectoryWithOpenFiles(t *testing.T) {
 		})
 	}
 }
+
+func TestExchangeDirectories(t *testing.T) {
+	t.Parallel()
+	ctx := context.Background()
+	s := objecttest.New().Open(t, func(o *object.Options) { smallLayout(o); object.SmallMoves(o, 3) })
+	newBucket(t, s, "bucket")
+	for i := range 20 {
+		put(t, s, "bucket", fmt.Sprintf("a/%02d", i), data(10, 1))
+		put(t, s, "bucket", fmt.Sprintf("d/b/%02d", i+10), data(20, 2))
+	}
+	if _, err := s.Link(ctx, "bucket", "a/15", "d/b/both"); err != nil {
+		t.Fatal(err)
+	}
+	open, err := s.OpenFile(ctx, "bucket", "a/03")
+	if err != nil {
+		t.Fatal(err)
+	}
+	exchange := object.RenameRequest{Bucket: "bucket", From: "a/", To: "d/b/", Exchange: true}
+	for range 2 {
+		if err := s.Rename(ctx, exchange); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if err := s.Rename(ctx, exchange); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := open.WriteAt(ctx, []byte("changed"), 0); err != nil {
+		t.Fatal(err)
+	}
+	if err := errors.Join(open.Sync(ctx), open.Close()); err != nil {
+		t.Fatal(err)
+	}
+	settled(t, s)
+	for dir, first := range map[string]int{"a/": 10, "d/b/": 0} {
+		for i := range 20 {
+			if n := stat(t, s, fmt.Sprintf("%s%02d", dir, first+i)); n.Info.Size != int64(10+first) {
+				t.Errorf("%+v", n)
+			}
+		}
+	}
+	if got := read(t, s, object.GetRequest{Bucket: "bucket", Key: "d/b/03"}); string(got[:7]) != "changed" {
+		t.Errorf("an open file was lost: %q", got)
+	}
+	if n, other := stat(t, s, "a/both"), stat(t, s, "d/b/15"); n.Object != other.Object || n.Links != 2 {
+		t.Errorf("%+v, %+v", n, other)
+	}
+	exchange.To = "none/"
+	wantKind(t, s.Rename(ctx, exchange), object.KindNoSuchKey)
+	exchange.From, exchange.To = "d/b/", "d/"
+	wantKind(t, s.Rename(ctx, exchange), object.KindInvalidArgument)
+	if err := s.CheckLinks(ctx); err != nil {
+		t.Error(err)
+	}
+	wantCensus(t, s)
+}

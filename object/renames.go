@@ -12,14 +12,15 @@ import (
 	"coffer/metastore"
 )
 
-// renameEntry is a rename of directories under way. It stands in the record of its bucket, so whoever reads a name sees
+// renameEntry is a rename of a directory under way. It stands in the record of its bucket, so whoever reads a name sees
 // it in the same snapshot, and whoever changes one conflicts with its own changes. From and To are prefixes that end in
-// "/"; those of two renames do not overlap.
+// "/"; those of two renames do not overlap. The two halves of an exchange are two entries with the same id.
 type renameEntry struct {
 	ID    cipher.WriterID `cbor:"1,keyasint"`
 	From  string          `cbor:"2,keyasint"`
 	To    string          `cbor:"3,keyasint"`
 	State renameState     `cbor:"4,keyasint"`
+	Via   string          `cbor:"5,keyasint,omitempty"` // of renameStaging: a prefix that no S3 key has
 }
 
 type renameState uint8
@@ -27,7 +28,13 @@ type renameState uint8
 const (
 	renamePreparing renameState = 1 // everything is as before; who changes something below From or To waits
 	renameMoving    renameState = 2 // below To is what lies there, else what still lies below From. Below From is nothing
+	renameStaging   renameState = 3 // below To is what lies below Via, else what still lies below From
 )
+
+// viaPrefix is a prefix longer than any S3 key.
+func viaPrefix(id cipher.WriterID, half byte) string {
+	return strings.Repeat("\xff", MaxKeyBytes) + string(id[:]) + string(half)
+}
 
 // maxRenames bounds the renames under way in one bucket.
 const maxRenames = 8
@@ -52,14 +59,25 @@ func (r *renameEntry) hides(key string) bool {
 
 // takes reports whether a key is below To and may still lie elsewhere.
 func (r *renameEntry) takes(key string) bool {
-	return r.State == renameMoving && strings.HasPrefix(key, r.To)
+	return r.State != renamePreparing && strings.HasPrefix(key, r.To)
 }
+
+// place is the prefix below which everything will lie next.
+func (r *renameEntry) place() string {
+	if r.State == renameStaging {
+		return r.Via
+	}
+	return r.To
+}
+
+// moved is where a key below From will lie next.
+func (r *renameEntry) moved(key string) string { return r.place() + strings.TrimPrefix(key, r.From) }
 
 // location is where the value of a key lies in the metastore: at, or else at old.
 type location struct {
-	at, old []byte // old is nil where no rename is under way
-	oldKey  string // the S3 key that belongs to old
-	hidden  bool   // nowhere
+	at, old       []byte // old is nil where no rename is under way
+	atKey, oldKey string // the keys that belong to them
+	hidden        bool   // nowhere
 }
 
 // locate tells where the value of a key lies, by the tag of what it is.
@@ -69,21 +87,29 @@ func (b *bucketRecord) locate(tag byte, key string) location {
 		case r.hides(key):
 			return location{hidden: true}
 		case r.takes(key):
-			oldKey := r.From + key[len(r.To):]
-			return location{at: keyIn(tag, b.ID, key), old: keyIn(tag, b.ID, oldKey), oldKey: oldKey}
+			l := location{atKey: r.place() + key[len(r.To):], oldKey: r.From + key[len(r.To):]}
+			l.at, l.old = keyIn(tag, b.ID, l.atKey), keyIn(tag, b.ID, l.oldKey)
+			return l
 		}
 	}
-	return location{at: keyIn(tag, b.ID, key)}
+	return location{at: keyIn(tag, b.ID, key), atKey: key}
 }
 
-// renamed is the name that a key below From has now.
-func (b *bucketRecord) renamed(key string) string {
+// nameOf is the name of what lies at a key.
+func (b *bucketRecord) nameOf(at string) string {
 	for i := range b.Renames {
-		if r := &b.Renames[i]; r.hides(key) {
-			return r.moved(key)
+		r := &b.Renames[i]
+		if r.State == renamePreparing {
+			continue
+		}
+		if rest, ok := strings.CutPrefix(at, r.From); ok {
+			return r.To + rest
+		}
+		if rest, ok := strings.CutPrefix(at, r.place()); ok {
+			return r.To + rest
 		}
 	}
-	return key
+	return at
 }
 
 // busy fails if a change of a key must wait for a rename.
@@ -153,25 +179,31 @@ func scanNames(v *metastore.View, b *bucketRecord, from, to []byte) iter.Seq2[me
 	}
 }
 
-// span is a run of names that a rename changes: it hides what lies there, or shows what lies at old too.
+// span is a run of names that a rename changes: it hides what lies there, or shows what lies in two other places.
 type span struct {
 	from, to []byte
-	old      []byte // begins the metastore keys of what has not moved yet; nil: hidden
+	at, old  []byte // begin the metastore keys of what it shows
+	hidden   bool
 }
 
 // spans returns the runs of names that renames change, in order.
 func (b *bucketRecord) spans() []span {
 	var all []span
+	add := func(prefix string, s span) {
+		s.from, s.to = metastore.PrefixRange(nameKey(b.ID, prefix))
+		all = append(all, s)
+	}
 	for i := range b.Renames {
 		r := &b.Renames[i]
-		if r.State != renameMoving {
+		switch r.State {
+		case renameMoving:
+			add(r.From, span{hidden: true})
+		case renameStaging:
+			add(r.Via, span{hidden: true})
+		default:
 			continue
 		}
-		old := nameKey(b.ID, r.From)
-		for prefix, s := range map[string]span{r.From: {}, r.To: {old: old}} {
-			s.from, s.to = metastore.PrefixRange(nameKey(b.ID, prefix))
-			all = append(all, s)
-		}
+		add(r.To, span{at: nameKey(b.ID, r.place()), old: nameKey(b.ID, r.From)})
 	}
 	slices.SortFunc(all, func(a, b span) int { return bytes.Compare(a.from, b.from) })
 	return all
@@ -180,24 +212,24 @@ func (b *bucketRecord) spans() []span {
 // scan yields what a span shows between two metastore keys.
 func (s *span) scan(v *metastore.View, from, to []byte) iter.Seq2[metastore.KV, error] {
 	from, to = greatest(from, s.from), least(to, s.to)
-	if s.old == nil || bytes.Compare(from, to) >= 0 {
+	if s.hidden || bytes.Compare(from, to) >= 0 {
 		return func(func(metastore.KV, error) bool) {}
 	}
-	return merge(v.Scan(from, to), s.unmoved(v, from, to))
+	return merge(s.lying(v, s.at, from, to), s.lying(v, s.old, from, to))
 }
 
-// unmoved yields what lies at old, by the names that it has in the span.
-func (s *span) unmoved(v *metastore.View, from, to []byte) iter.Seq2[metastore.KV, error] {
-	start := slices.Concat(s.old, from[len(s.from):])
-	_, end := metastore.PrefixRange(s.old)
+// lying yields what lies in a place, by the names that it has in the span.
+func (s *span) lying(v *metastore.View, place, from, to []byte) iter.Seq2[metastore.KV, error] {
+	start := slices.Concat(place, from[len(s.from):])
+	_, end := metastore.PrefixRange(place)
 	if bytes.Compare(to, s.to) < 0 {
-		end = slices.Concat(s.old, to[len(s.from):])
+		end = slices.Concat(place, to[len(s.from):])
 	}
 	return func(yield func(metastore.KV, error) bool) {
 		var name []byte
 		for kv, err := range v.Scan(start, end) {
 			if kv.Key != nil {
-				name = append(append(name[:0], s.from...), kv.Key[len(s.old):]...)
+				name = append(append(name[:0], s.from...), kv.Key[len(place):]...)
 				kv.Key = name
 			}
 			if !yield(kv, err) {

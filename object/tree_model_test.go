@@ -29,6 +29,8 @@ type treeModel struct {
 	files map[string]*treeFile
 	made  int
 	batch int // of the mover
+
+	incoming map[string]*treeFile // by the names that a rename gives
 }
 
 type treeFile struct{ body []byte }
@@ -311,25 +313,49 @@ func (m *treeModel) renameDir(rt *rapid.T) {
 		}
 	}
 	req.NoReplace = rapid.Bool().Draw(rt, "no replace")
+	req.Exchange = !req.NoReplace && rapid.IntRange(0, 3).Draw(rt, "exchange") == 0
+	if full := m.fullDirs(); len(full) > 0 && req.Exchange {
+		req.To = rapid.SampledFrom(full).Draw(rt, "other")
+	}
 	same := req.From == req.To
-	want := either(!m.exists(req.From), object.KindNoSuchKey, either(!same && m.exists(req.To) && req.NoReplace, object.KindExists,
-		either(!same && m.below(req.To), object.KindNotEmpty, 0)))
-	if !same && strings.HasPrefix(req.To, req.From) {
+	want := either(!m.exists(req.From) || req.Exchange && !m.exists(req.To), object.KindNoSuchKey,
+		either(!same && m.exists(req.To) && req.NoReplace, object.KindExists,
+			either(!same && !req.Exchange && m.below(req.To), object.KindNotEmpty, 0)))
+	if !same && (strings.HasPrefix(req.To, req.From) || req.Exchange && strings.HasPrefix(req.From, req.To)) {
 		want = object.KindInvalidArgument
 	}
 	if !m.want(rt, m.store.Rename(m.ctx, req), want) || same {
 		return
 	}
 	m.mark(req.From)
-	delete(m.files, req.To)
+	if !req.Exchange {
+		delete(m.files, req.To)
+	}
+	if req.Exchange {
+		m.mark(req.To)
+	}
 	for key, f := range maps.Clone(m.files) {
 		if rest, ok := strings.CutPrefix(key, req.From); ok {
-			delete(m.files, key)
-			m.files[req.To+rest] = f
+			m.moved(key, req.To+rest, f)
+		} else if rest, ok := strings.CutPrefix(key, req.To); ok && req.Exchange {
+			m.moved(key, req.From+rest, f)
 		}
 	}
+	for key, f := range m.incoming {
+		m.files[key] = f
+	}
+	m.incoming = nil
 	m.touch(req.From)
 	m.touch(req.To)
+}
+
+// moved takes a file off its name and lays it aside for another.
+func (m *treeModel) moved(from, to string, f *treeFile) {
+	if m.incoming == nil {
+		m.incoming = map[string]*treeFile{}
+	}
+	delete(m.files, from)
+	m.incoming[to] = f
 }
 
 // fullDirs are the directories that have something in them.
