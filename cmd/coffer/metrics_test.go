@@ -172,7 +172,7 @@ const kmsHeader = "X-Amz-Server-Side-Encryption"
 // younger when rotated. In the end the numbers are those that docs/metrics.md lists.
 func TestMetricsOfVault(t *testing.T) {
 	t.Parallel()
-	m := startMeasured(t, 3*time.Second, 6*time.Second)
+	m := startMeasured(t, 4*time.Second, 8*time.Second)
 	m.must(200, "PUT", "/box", "")
 	m.must(200, "PUT", "/box/o", "hello", kmsHeader, "aws:kms")
 	load, stop := context.WithCancel(t.Context())
