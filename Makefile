@@ -92,7 +92,7 @@ torture: build ## the long forms of the tests; SEED=n replays, ROUNDS, CHECKS, F
 	$(GO) test -tags e2e -count=1 -timeout 6h -v ./test/e2e -args -tree=$$($(GO) env GOROOT)/src -large=$(LARGE)
 
 .PHONY: bench
-bench: build ## Go benchmarks, then the measurements that bench/results keeps (needs fio); NAME=run names the page
+bench: build ## Go benchmarks, then the measurements that bench/results keeps (needs fio; as root, with gocryptfs and git, for the mount); NAME=run names the page
 	$(GO) test -run '^$$' -bench . -benchmem ./cipher ./metastore/... ./object
 	$(GO) run ./bench/record $(if $(NAME),--name $(NAME)) $(ARGS)
 

@@ -93,7 +93,7 @@ func caseResults(all []*series) []Result {
 			if i == 0 {
 				base = result.RoundRates
 			}
-			result.Ratio = ratioOfRounds(result.RoundRates, base)
+			result.Ratio = RatioOfRounds(result.RoundRates, base)
 			results = append(results, result)
 		}
 	}

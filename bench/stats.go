@@ -47,9 +47,9 @@ func perSecond(amount float64, elapsed time.Duration) float64 {
 	return amount / elapsed.Seconds()
 }
 
-// median of unsorted values, the mean of the middle two for an even count; zero
+// Median of unsorted values, the mean of the middle two for an even count; zero
 // of none.
-func median(values []float64) float64 {
+func Median(values []float64) float64 {
 	if len(values) == 0 {
 		return 0
 	}
@@ -61,11 +61,11 @@ func median(values []float64) float64 {
 	return (sorted[middle-1] + sorted[middle]) / 2
 }
 
-// ratioOfRounds compares two endpoints round by round and gives the median of
+// RatioOfRounds compares two endpoints round by round and gives the median of
 // the ratios of those rounds in which the base did any work; nil if there are
 // none. Rounds are neighbours in time, so a slow spell of the machine falls on
 // both sides of a ratio.
-func ratioOfRounds(rates, base []float64) *float64 {
+func RatioOfRounds(rates, base []float64) *float64 {
 	ratios := make([]float64, 0, len(rates))
 	for i := range min(len(rates), len(base)) {
 		if base[i] > 0 {
@@ -75,6 +75,6 @@ func ratioOfRounds(rates, base []float64) *float64 {
 	if len(ratios) == 0 {
 		return nil
 	}
-	ratio := median(ratios)
+	ratio := Median(ratios)
 	return &ratio
 }

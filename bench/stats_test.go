@@ -66,7 +66,7 @@ func TestMedian(t *testing.T) {
 		t.Run(test.name, func(t *testing.T) {
 			t.Parallel()
 			before := append([]float64(nil), test.values...)
-			if got := median(test.values); got != test.want {
+			if got := Median(test.values); got != test.want {
 				t.Errorf("got %v, want %v", got, test.want)
 			}
 			if diff := cmp.Diff(before, append([]float64(nil), test.values...)); diff != "" {
@@ -95,7 +95,7 @@ func TestRatioOfRounds(t *testing.T) {
 	for _, test := range tests {
 		t.Run(test.name, func(t *testing.T) {
 			t.Parallel()
-			if diff := cmp.Diff(test.want, ratioOfRounds(test.rates, test.base)); diff != "" {
+			if diff := cmp.Diff(test.want, RatioOfRounds(test.rates, test.base)); diff != "" {
 				t.Error(diff)
 			}
 		})

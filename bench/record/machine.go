@@ -40,6 +40,8 @@ func describe(ctx context.Context, r *recorder, now time.Time) []fact {
 	add("file system of the data", kind)
 	add("go", strings.TrimPrefix(first("go", "version"), "go version "))
 	add("fio", first("fio", "--version"))
+	add("gocryptfs", strings.TrimPrefix(first("gocryptfs", "-version"), "gocryptfs "))
+	add("git", strings.TrimPrefix(first("git", "--version"), "git version "))
 	commit := first("git", "rev-parse", "--short=12", "HEAD")
 	if commit != "" && first("git", "status", "--porcelain", "--untracked-files=no") != "" {
 		commit += ", with changes that are not committed"

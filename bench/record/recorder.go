@@ -75,6 +75,7 @@ func measurements() []measurement {
 			measureHTTP,
 		},
 		disk,
+		{"mount", "Files of a mount", aboutMount, measureMount},
 		{
 			"profile", "What dominates puts and gets",
 			"Time on the processor, of the engine without HTTP, by function. Sealing, hashing and system calls are work; the rest is overhead.",

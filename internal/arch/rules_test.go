@@ -64,7 +64,8 @@ examples/adminapi
 
 bench
 bench/s3load             bench
-bench/record             bench test/e2e/daemon
+bench/files              bench
+bench/record             bench bench/files test/e2e/daemon
 test/e2e/daemon
 `
 
