@@ -31,11 +31,14 @@ func Scan(root string, needles []string) ([]Finding, error) {
 		if err != nil || entry.IsDir() {
 			return err
 		}
+		found = append(found, search(path, []byte(path), needles)...)
+		if !entry.Type().IsRegular() {
+			return nil // a socket has no content
+		}
 		content, err := os.ReadFile(path)
 		if err != nil {
 			return err
 		}
-		found = append(found, search(path, []byte(path), needles)...)
 		found = append(found, search(path, content, needles)...)
 		return nil
 	})
