@@ -212,6 +212,30 @@ func TestClearCacheDuringCall(t *testing.T) {
 	})
 }
 
+// TestClearCacheDuringGenerate shows the same of a KEK that is being made.
+func TestClearCacheDuringGenerate(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		w, m, _ := cold(t, nil, 1)
+		w.sites["https://a"].set(nil, slow(time.Second, kmstest.OpGenerateKEK))
+		made := make(chan error)
+		go func() {
+			kek, _, err := m.GenerateKEK(t.Context(), cipher.ModeSSEKMS, "", []byte("{}"))
+			if err == nil {
+				kek.Wipe()
+			}
+			made <- err
+		}()
+		synctest.Wait()
+		m.ClearCache(false)
+		must(t, <-made)
+		if s := m.Status().Cache; s.Entries != 0 {
+			t.Errorf("cache %+v", s)
+		}
+		must(t, m.Close())
+	})
+}
+
 func TestDestroyKeyEndsLeases(t *testing.T) {
 	t.Parallel()
 	w := newWorld()

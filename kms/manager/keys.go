@@ -110,6 +110,7 @@ func (m *Manager) GenerateKEK(ctx context.Context, mode cipher.Mode, keyID strin
 	if err != nil {
 		return nil, kms.Wrapped{}, kms.NewError(op, keyID, err)
 	}
+	epoch := m.leases.now()
 	type issued struct {
 		kek     *cipher.KEK
 		w       kms.Wrapped
@@ -135,7 +136,7 @@ func (m *Manager) GenerateKEK(ctx context.Context, mode cipher.Mode, keyID strin
 		return nil, kms.Wrapped{}, kms.NewError(op, key, err)
 	}
 	if !in.builtin {
-		m.leases.put(newLeaseKey(got.w, keyContext), owner{in.id, key}, got.kek)
+		m.leases.put(newLeaseKey(got.w, keyContext), owner{in.id, key}, got.kek, epoch)
 	}
 	return got.kek, got.w, nil
 }

@@ -69,6 +69,7 @@ type leases struct {
 	byUse   *list.List // the least recently used in front
 	flights map[leaseKey]*flight
 	timer   *time.Timer // for the front of byAge
+	epoch   uint64      // counts calls of clear
 	stats   CacheStats
 }
 
@@ -114,6 +115,7 @@ func (l *leases) forget(which func(owner) bool) {
 
 // clear is forget with mu held.
 func (l *leases) clear(which func(owner) bool) {
+	l.epoch++
 	for _, e := range l.byKey {
 		if which(e.owner) {
 			l.drop(e)
@@ -208,11 +210,21 @@ func (f *flight) release() {
 	}
 }
 
-// put keeps a copy of a KEK that was just made.
-func (l *leases) put(key leaseKey, o owner, kek *cipher.KEK) {
+// now returns the epoch, for put.
+func (l *leases) now() uint64 {
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	l.keep(key, o, kek)
+	return l.epoch
+}
+
+// put keeps a copy of a KEK that was asked for in an epoch, unless leases were
+// ended since.
+func (l *leases) put(key leaseKey, o owner, kek *cipher.KEK, epoch uint64) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if epoch == l.epoch {
+		l.keep(key, o, kek)
+	}
 }
 
 // keep makes a lease of a copy of kek. The caller holds mu.

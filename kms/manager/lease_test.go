@@ -15,8 +15,8 @@ func TestWiped(t *testing.T) {
 	for name, end := range map[string]func(l *leases){
 		"forgotten":         func(l *leases) { l.forget(func(o owner) bool { return o.keyID == "k" }) },
 		"its time":          func(*leases) { time.Sleep(time.Minute); synctest.Wait() },
-		"pushed out":        func(l *leases) { l.put(leaseKey{2}, owner{keyID: "other"}, cipher.NewKEK()) },
-		"replaced":          func(l *leases) { l.put(leaseKey{1}, owner{keyID: "k"}, cipher.NewKEK()) },
+		"pushed out":        func(l *leases) { l.put(leaseKey{2}, owner{keyID: "other"}, cipher.NewKEK(), l.now()) },
+		"replaced":          func(l *leases) { l.put(leaseKey{1}, owner{keyID: "k"}, cipher.NewKEK(), l.now()) },
 		"other settings":    func(l *leases) { l.configure(true, 1, time.Hour) },
 		"switched off":      func(l *leases) { l.configure(false, 0, 0) },
 		"not its own owner": nil,
@@ -27,7 +27,7 @@ func TestWiped(t *testing.T) {
 				l := newLeases()
 				l.configure(true, 1, time.Minute)
 				mine := cipher.NewKEK()
-				l.put(leaseKey{1}, owner{keyID: "k"}, mine)
+				l.put(leaseKey{1}, owner{keyID: "k"}, mine, l.now())
 				l.mu.Lock()
 				kept := l.byKey[leaseKey{1}].kek
 				l.mu.Unlock()
