@@ -86,6 +86,25 @@ type BatchRewrapper interface {
 	RewrapBatch(ctx context.Context, items []RewrapItem) []RewrapResult
 }
 
+// Gate tells whether a key may encrypt, without describing it.
+type Gate interface {
+	// CheckEncrypt fails as GenerateKEK would for the state of the key. What was
+	// read of it a short time ago is good enough.
+	CheckEncrypt(ctx context.Context, keyID string) error
+}
+
+// CheckEncrypt asks a Gate, and has the key described where there is none.
+func CheckEncrypt(ctx context.Context, a Admin, keyID string) error {
+	if gate, ok := a.(Gate); ok {
+		return gate.CheckEncrypt(ctx, keyID)
+	}
+	info, err := a.DescribeKey(ctx, keyID)
+	if err == nil {
+		err = NewError("check key", keyID, info.State.CheckEncrypt())
+	}
+	return err
+}
+
 // Reporter tells how a backend fares, without calling out.
 type Reporter interface {
 	Report() Report

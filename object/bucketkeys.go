@@ -23,7 +23,7 @@ const (
 // bucketKeys issues the KEKs of buckets: one for SSE-S3, and one for every key that SSE-KMS uses with a bucket key.
 //
 // A new generation follows after maxSealsPerKEK seals, after maxKEKAge, when the MasterKey was rotated, and when the
-// mode is served by another key or backend. Seals are counted in blocks, ahead of use, so that no write pays for the
+// mode is served by another key or backend, or the key does not unwrap the present one any more. Seals are counted in blocks, ahead of use, so that no write pays for the
 // count and a crash can only count too many.
 type bucketKeys struct {
 	db      *metastore.DB
@@ -54,7 +54,8 @@ type issuer struct {
 	mu         sync.Mutex
 	generation uint32
 	record     kekRecord
-	left       int // seals left of the counted block
+	left       int    // seals left of the counted block
+	lost       uint32 // generations up to this one cannot be unwrapped any more
 }
 
 func newBucketKeys(opts *Options, u *uses) *bucketKeys {
@@ -103,10 +104,29 @@ func (k *bucketKeys) addGenerated(ctx context.Context, bucket string, mode ciphe
 	}
 }
 
-// issue returns the bucket's KEK for one more seal, which the caller wipes, and the SealedKey that names it.
+// issue returns the bucket's KEK for one more seal, which the caller wipes, and the SealedKey that names it. Its key must be
+// one that may encrypt. Where it cannot unwrap the KEK any more, because it was made anew or gave up the version, the bucket
+// gets another KEK.
 func (k *bucketKeys) issue(ctx context.Context, name string, b *bucketRecord, p *sealingPlan) (*cipher.KEK, *cipher.SealedKey, error) {
 	u := k.uses.begin()
 	defer u.end()
+	checked := make(chan error, 1)
+	go func() { checked <- k.service.CheckEncrypt(ctx, p.ref) }() // a backend that is away is waited for once
+	kek, sealed, err := k.reserveAndUnwrap(ctx, name, b, p)
+	if sealed != nil && isLost(err) {
+		k.issuer(p.issuerID(b)).giveUp(sealed.Generation)
+		kek, sealed, err = k.reserveAndUnwrap(ctx, name, b, p)
+	}
+	if forbidden := <-checked; forbidden != nil {
+		if err == nil {
+			kek.Wipe()
+		}
+		return nil, nil, forbidden
+	}
+	return kek, sealed, err
+}
+
+func (k *bucketKeys) reserveAndUnwrap(ctx context.Context, name string, b *bucketRecord, p *sealingPlan) (*cipher.KEK, *cipher.SealedKey, error) {
 	record, generation, err := k.reserve(ctx, name, b, p)
 	if err != nil {
 		return nil, nil, err
@@ -120,10 +140,7 @@ func (k *bucketKeys) issue(ctx context.Context, name string, b *bucketRecord, p 
 
 // reserve counts one more seal under the generation that new objects use.
 func (k *bucketKeys) reserve(ctx context.Context, name string, b *bucketRecord, p *sealingPlan) (*kekRecord, uint32, error) {
-	id := issuerID{bucket: b.ID}
-	if p.mode == cipher.ModeSSEKMS {
-		id.keyID = p.ref.KeyID
-	}
+	id := p.issuerID(b)
 	is := k.issuer(id)
 	is.mu.Lock()
 	defer is.mu.Unlock()
@@ -135,6 +152,28 @@ func (k *bucketKeys) reserve(ctx context.Context, name string, b *bucketRecord, 
 	is.left--
 	record := is.record
 	return &record, is.generation, nil
+}
+
+func (p *sealingPlan) issuerID(b *bucketRecord) issuerID {
+	if p.mode == cipher.ModeSSEKMS {
+		return issuerID{b.ID, p.ref.KeyID}
+	}
+	return issuerID{bucket: b.ID}
+}
+
+// giveUp has another generation made for new objects, unless there is one.
+func (is *issuer) giveUp(generation uint32) {
+	is.mu.Lock()
+	defer is.mu.Unlock()
+	is.lost = max(is.lost, generation)
+	if is.generation <= is.lost {
+		is.left = 0
+	}
+}
+
+// isLost reports whether a KEK cannot be unwrapped, and will not be.
+func isLost(err error) bool {
+	return errors.Is(err, kms.NotFound) || errors.Is(err, kms.InvalidState) || errors.Is(err, kms.Crypto)
 }
 
 func (k *bucketKeys) issuer(id issuerID) *issuer {
@@ -171,7 +210,10 @@ func (k *bucketKeys) tooOld(r *kekRecord) bool {
 // refill counts the next block of seals, in a new generation when the present one is not to be used any more.
 func (k *bucketKeys) refill(ctx context.Context, is *issuer, name string, b *bucketRecord, keyID string, p *sealingPlan) error {
 	generation := max(is.generation, b.generation(keyID))
-	record, err := k.count(ctx, b.ID, generation, &p.ref)
+	record, err := (*kekRecord)(nil), errUsedUp
+	if generation > is.lost {
+		record, err = k.count(ctx, b.ID, generation, &p.ref)
+	}
 	if errors.Is(err, errUsedUp) {
 		if generation, err = k.advance(ctx, name, b.ID, generation, keyID, p); err == nil {
 			whatever := kms.KeyRef{Instance: p.ref.Instance, KeyID: p.ref.KeyID} // the version that the key had then

@@ -10,6 +10,12 @@ import (
 // KeyService is what the engine needs of key backends. Its errors are those of package kms; Unwrap keeps KEKs for a
 // while, so that reading an object again makes no call.
 type KeyService interface {
+	KEKs
+	Rewrapper
+}
+
+// KEKs makes and opens KEKs.
+type KEKs interface {
 	// Resolve names the key that a new object of the mode uses, without a call to a backend: keyID, or the default
 	// where it is "". For SSE-S3 keyID is "".
 	Resolve(ctx context.Context, mode cipher.Mode, keyID string) (kms.KeyRef, error)
@@ -17,6 +23,13 @@ type KeyService interface {
 	GenerateKEK(ctx context.Context, mode cipher.Mode, keyID string, keyContext []byte) (*cipher.KEK, kms.Wrapped, error)
 	// Unwrap gives back a KEK, whichever backend instance wrapped it. It is the caller's, who wipes it.
 	Unwrap(ctx context.Context, w kms.Wrapped, keyContext []byte) (*cipher.KEK, error)
+	// CheckEncrypt fails with kms.Disabled or kms.InvalidState where it is known that nothing new may be sealed under a
+	// key, though what it has wrapped can be unwrapped.
+	CheckEncrypt(ctx context.Context, ref kms.KeyRef) error
+}
+
+// Rewrapper wraps KEKs anew.
+type Rewrapper interface {
 	// Rewrap wraps KEKs by the newest versions of their keys, in as few calls as the backends allow. It returns one
 	// result for each item.
 	Rewrap(ctx context.Context, items []kms.RewrapItem) []kms.RewrapResult
@@ -52,6 +65,11 @@ func (s SingleKey) GenerateKEK(ctx context.Context, _ cipher.Mode, keyID string,
 // Unwrap implements KeyService.
 func (s SingleKey) Unwrap(ctx context.Context, w kms.Wrapped, keyContext []byte) (*cipher.KEK, error) {
 	return s.Backend.Unwrap(ctx, w, keyContext)
+}
+
+// CheckEncrypt implements KeyService.
+func (s SingleKey) CheckEncrypt(ctx context.Context, ref kms.KeyRef) error {
+	return kms.CheckEncrypt(ctx, s.Backend, ref.KeyID)
 }
 
 // Rewrap implements KeyService.

@@ -8,6 +8,7 @@ import (
 	"testing"
 
 	"coffer/cipher"
+	"coffer/kms"
 	"coffer/kms/kmstest"
 	"coffer/object"
 	"coffer/object/objecttest"
@@ -145,6 +146,55 @@ func TestDestroyedKeyStopsWrites(t *testing.T) {
 	fake.Destroy("app")
 	_, err := s.Put(context.Background(), object.PutRequest{Bucket: "bucket", Key: "next", Body: bytes.NewReader(nil), Sealing: how})
 	wantKind(t, err, object.KindKeyNotFound)
+}
+
+// TestNewKeyUnderAnOldName: what a bucket's KEK was wrapped by is gone, and a key that is made under its id serves the
+// bucket's writes from then on, also after a restart.
+func TestNewKeyUnderAnOldName(t *testing.T) {
+	t.Parallel()
+	env, s, fake := openSealed(t)
+	yes := true
+	how := object.Sealing{Mode: object.ModeSSEKMS, KeyID: "app", BucketKey: &yes}
+	putSealed(t, s, "bucket", "old", data(10, 1), how)
+	fake.Destroy("app")
+	if _, err := fake.CreateKey(t.Context(), "app"); err != nil {
+		t.Fatal(err)
+	}
+	for _, key := range []string{"a", "b"} {
+		putSealed(t, s, "bucket", key, data(10, 2), how)
+	}
+	s = env.Crash().Open(t, smallLayout)
+	putSealed(t, s, "bucket", "c", data(10, 2), how)
+	for _, key := range []string{"a", "b", "c"} {
+		if got := read(t, s, object.GetRequest{Bucket: "bucket", Key: key}); !bytes.Equal(got, data(10, 2)) {
+			t.Errorf("%s reads back differently", key)
+		}
+	}
+	_, err := s.Get(t.Context(), object.GetRequest{Bucket: "bucket", Key: "old"})
+	wantKind(t, err, object.KindCorrupt)
+}
+
+// TestDisabledKeyStopsWrites: also those under a KEK of the bucket that the key could still unwrap.
+func TestDisabledKeyStopsWrites(t *testing.T) {
+	t.Parallel()
+	for _, bucketKey := range []bool{false, true} {
+		for state, kind := range map[kms.State]object.Kind{kms.StateDisabled: object.KindKeyDisabled, kms.StatePendingDeletion: object.KindKeyDisabled} {
+			t.Run(fmt.Sprintf("%v, bucket key %v", state, bucketKey), func(t *testing.T) {
+				t.Parallel()
+				_, s, fake := openSealed(t)
+				how := object.Sealing{Mode: object.ModeSSEKMS, KeyID: "app", BucketKey: &bucketKey}
+				putSealed(t, s, "bucket", "key", data(10, 1), how)
+				fake.SetState("app", state)
+				_, err := s.Put(t.Context(), object.PutRequest{Bucket: "bucket", Key: "next", Body: bytes.NewReader(nil), Sealing: how})
+				wantKind(t, err, kind)
+				if got := read(t, s, object.GetRequest{Bucket: "bucket", Key: "key"}); !bytes.Equal(got, data(10, 1)) {
+					t.Error("it reads back differently")
+				}
+				fake.SetState("app", kms.StateEnabled)
+				putSealed(t, s, "bucket", "next", data(10, 1), how)
+			})
+		}
+	}
 }
 
 func TestCustomerKeys(t *testing.T) {

@@ -42,7 +42,7 @@ func wantEncrypts(t *testing.T, b Backend, keyID string, want error) {
 	t.Helper()
 	_, _, generateErr := b.GenerateKEK(t.Context(), keyID, nil)
 	_, encryptErr := b.Encrypt(t.Context(), keyID, []byte("text"), nil)
-	for _, err := range []error{generateErr, encryptErr} {
+	for _, err := range []error{generateErr, encryptErr, kms.CheckEncrypt(t.Context(), b, keyID)} {
 		if !errors.Is(err, want) {
 			t.Errorf("got %v, want %v", err, want)
 		}

@@ -186,6 +186,24 @@ func (m *Manager) Unwrap(ctx context.Context, w kms.Wrapped, keyContext []byte) 
 	return kek, nil
 }
 
+// CheckEncrypt fails where the state of a key forbids that more is sealed under a
+// KEK that it has wrapped. A backend that cannot tell is passed over: the KEK is
+// to be had only while a lease of it lasts, then.
+func (m *Manager) CheckEncrypt(ctx context.Context, ref kms.KeyRef) error {
+	in, err := m.instance(ref.Instance)
+	if err == nil {
+		_, err = request(ctx, m, in, func(ctx context.Context, s Service) (struct{}, error) {
+			return struct{}{}, kms.CheckEncrypt(ctx, s, ref.KeyID)
+		}, func(struct{}) {})
+	}
+	if kind := kms.KindOf(err); kind != kms.Disabled && kind != kms.InvalidState {
+		return nil
+	}
+	return kms.NewError(OpUnwrap, ref.KeyID, m.keepRecord(ctx, Use{
+		Op: OpUnwrap, Instance: in.id, KeyID: ref.KeyID, Version: ref.Version, Err: err,
+	}))
+}
+
 // spawnOr is spawn; after Close it runs fn, which fails at once, in place.
 func (m *Manager) spawnOr(fn func()) {
 	if !m.spawn(fn) {

@@ -52,6 +52,7 @@ type watched struct {
 
 var (
 	_ kms.Creator        = (*watched)(nil)
+	_ kms.Gate           = (*watched)(nil)
 	_ kms.Lifecycle      = (*watched)(nil)
 	_ kms.Describer      = (*watched)(nil)
 	_ kms.Crypter        = (*watched)(nil)
@@ -124,6 +125,11 @@ func (w *watched) Unwrap(ctx context.Context, wrapped kms.Wrapped, keyContext []
 	return told(ctx, w, "unwrap_kek", false, func(ctx context.Context) (*cipher.KEK, error) {
 		return w.Service.Unwrap(ctx, wrapped, keyContext)
 	})
+}
+
+// CheckEncrypt implements kms.Gate. It is no operation of its own, and mostly no call.
+func (w *watched) CheckEncrypt(ctx context.Context, keyID string) error {
+	return kms.CheckEncrypt(ctx, w.Service, keyID)
 }
 
 // Rewrap implements kms.Backend.

@@ -88,6 +88,11 @@ func toKEK(plaintext []byte) (*cipher.KEK, error) {
 	return kek, nil
 }
 
+// CheckEncrypt implements kms.Gate. It does not see whether Transit has the key.
+func (b *Backend) CheckEncrypt(ctx context.Context, keyID string) error {
+	return b.operate(ctx, "check key", keyID, false, func(ctx context.Context) error { return b.states.checkEncrypt(ctx, keyID) })
+}
+
 // Encrypt implements kms.Crypter.
 func (b *Backend) Encrypt(ctx context.Context, keyID string, plaintext, keyContext []byte) (kms.Wrapped, error) {
 	return b.encrypt(ctx, "encrypt", keyID, plaintext, keyContext)
