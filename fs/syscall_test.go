@@ -314,6 +314,22 @@ func testRename(t *testing.T, dir string) {
 	wantErr(t, "a file over a directory", unix.Rename(path("b"), path("d")), syscall.EISDIR)
 	wantErr(t, "a directory over a file", unix.Rename(path("d"), path("b")), syscall.ENOTDIR)
 	wantErr(t, "a directory into itself", unix.Rename(path("d"), path("d/x")), syscall.EINVAL)
+	wantErr(t, "over a directory that is not empty", unix.Rename(path("e"), path("d")), syscall.ENOTEMPTY)
+	held, err := os.Open(path("d/f"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer held.Close()
+	wantErr(t, "a directory over an empty one", unix.Rename(path("d"), path("e")), 0)
+	if text, err := os.ReadFile(path("e/f")); string(text) != "f" {
+		t.Errorf("e/f holds %q, %v", text, err)
+	}
+	if text, err := io.ReadAll(held); string(text) != "f" {
+		t.Errorf("a file that was open while its directory moved reads %q, %v", text, err)
+	}
+	if _, err := os.Stat(path("d/f")); !errors.Is(err, syscall.ENOENT) {
+		t.Errorf("the old path: %v", err)
+	}
 	f, err := os.Create(path("uncommitted"))
 	if err != nil {
 		t.Fatal(err)

@@ -25,7 +25,7 @@ import (
 var (
 	binary = flag.String("coffer", "../../bin/coffer", "binary of the server")
 	checks = flag.Int("checks", 2000, "checks of TestCoherence")
-	files  = flag.Int("files", 3000, "files of the repository that git works on")
+	files  = flag.Int("files", 2000, "files of the repository that git works on")
 )
 
 const bucket = "bucket"
