@@ -11,6 +11,9 @@ import (
 	"coffer/metastore"
 )
 
+// CommitFiles commits what is open, however young, as the Store does by itself within 5 seconds.
+func (s *Store) CommitFiles(ctx context.Context) { s.files.commitOld(ctx, s.opts.Now().Add(time.Hour)) }
+
 // SetPatience sets how long writes of S3 wait for those who watch.
 func (s *Store) SetPatience(d time.Duration) { s.watchers.patience = d }
 

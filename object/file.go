@@ -33,7 +33,8 @@ type openFile struct {
 
 	// Guarded by files.mu.
 	key      string
-	nameless bool // the object has no name any more
+	nameless bool  // the object has no name any more
+	renamed  int64 // when its names changed last, in Unix nanoseconds
 	openers  int
 
 	mu     sync.RWMutex // guards what follows
@@ -340,7 +341,7 @@ func (f *openFile) node() Node {
 	defer f.mu.RUnlock()
 	key, named := f.store.files.name(f)
 	n := fileNode(f.bucket, key, f.base)
-	n.Info.Size = f.size
+	n.Info.Size, n.Attr = f.size, f.store.files.attributes(f).public()
 	n.Open = !f.since.IsZero()
 	if !named {
 		n.Links = 0
@@ -365,9 +366,25 @@ func (f *openFile) setAttributes(ctx context.Context, c *AttributeChange) error 
 	if err := c.apply(&r, now.UnixNano()); err != nil {
 		return err
 	}
+	if err := r.checkRoom(); err != nil {
+		return err
+	}
 	f.base = &r
 	f.meta = f.meta || c.ContentType != nil || c.UserMeta != nil
 	f.changed(now)
+	return nil
+}
+
+// rootRoom is what a record keeps free for the root of its body, in bytes.
+const rootRoom = 6 << 10
+
+// checkRoom refuses attributes and metadata that would leave no room for the root of a body.
+func (r *record) checkRoom() error {
+	bare := *r
+	bare.Body = body{}
+	if n := len(encode(&bare)); n > maxRecordBytes-rootRoom {
+		return errKindf(KindMetadataTooLarge, "record of %d bytes without its body, at most %d", n, maxRecordBytes-rootRoom)
+	}
 	return nil
 }
 

@@ -332,7 +332,7 @@ func (c *fileCommit) write(n *nameWriter) error {
 	default:
 		r = *was
 	}
-	r.Attributes, r.ModTime = f.base.Attributes, f.base.ModTime
+	r.Attributes, r.ModTime = f.store.files.attributes(f), f.base.ModTime
 	if f.meta {
 		r.Meta = f.base.Meta
 	}

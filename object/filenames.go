@@ -15,12 +15,22 @@ func (s *Store) withChanges(n *Node) *Node {
 		return n
 	}
 	if f := s.files.of(n.Object); f != nil {
-		key := n.Info.Key // of several names the one that was asked for
-		open := f.node()
-		open.Info.Key, open.Links = key, n.Links
-		return &open
+		f.amend(n)
 	}
 	return n
+}
+
+// amend brings what is not committed into the node of the file as it is committed.
+func (f *openFile) amend(n *Node) {
+	f.mu.RLock()
+	defer f.mu.RUnlock()
+	n.Info.Size, n.Open, n.Attr = f.size, !f.since.IsZero(), f.store.files.attributes(f).public()
+	if n.Open {
+		n.Info.ModTime = timeOf(f.base.ModTime)
+	}
+	if f.meta {
+		n.Info.Meta = f.base.Meta.public()
+	}
 }
 
 // unbornNode is the node of a file that S3 does not know yet, nil where there is none.
@@ -54,34 +64,33 @@ func (s *Store) mergeOpen(bucket cipher.BucketID, dir string, after ListPosition
 	}
 }
 
-// setOpenAttributes changes the attributes of a file that is open. It answers false where none is.
-func (s *Store) setOpenAttributes(ctx context.Context, bucket, key string, c *AttributeChange) (*Node, bool, error) {
-	f, err := s.fileOf(ctx, bucket, key)
-	if f == nil || err != nil {
-		return nil, false, err
+// setFileAttributes changes the attributes of a file as those who have it open see it. They are committed with its next
+// Sync, or within 5 seconds; at once where S3 clients see them.
+func (s *Store) setFileAttributes(ctx context.Context, bucket, key string, c *AttributeChange) (*Node, error) {
+	f, err := s.openFile(ctx, bucket, key)
+	if kindOfCause(err) == KindCustomerKeyMissing {
+		return s.setClosedAttributes(ctx, bucket, key, c)
 	}
+	if err != nil {
+		return nil, err
+	}
+	defer s.files.leave(f)
 	if err := f.setAttributes(ctx, c); err != nil {
-		return nil, true, err
+		return nil, err
 	}
+	if c.ContentType != nil || c.UserMeta != nil || s.files.isCrowded() {
+		f.mu.Lock()
+		err := f.commit(ctx)
+		f.mu.Unlock()
+		if err != nil {
+			return nil, err
+		}
+	}
+	// Other mounts see the change before it is committed.
+	s.watchers.publish(f.quiet(ctx), bucket, []Change{{Key: key, Object: f.object, Kind: Written}})
 	n := f.node()
 	n.Info.Key = key
-	return &n, true, nil
-}
-
-// fileOf returns the open file of a key, nil if there is none.
-func (s *Store) fileOf(ctx context.Context, bucket, key string) (*openFile, error) {
-	var f *openFile
-	err := s.readNames(ctx, bucket, func(n *names) error {
-		if f = s.files.at(n.bucket.ID, key); f != nil {
-			return nil
-		}
-		r, err := n.current(key)
-		if err == nil && r != nil {
-			f = s.files.of(r.Object)
-		}
-		return err
-	})
-	return f, err
+	return &n, nil
 }
 
 // moving runs a change of names that open files must follow. Files at the given keys that S3 does not know yet are
@@ -103,15 +112,16 @@ func (s *Store) moving(ctx context.Context, bucket string, keys []string, fn fun
 
 // exchanged tells that two keys have changed what they name since a commit, as renamed does.
 func (t *files) exchanged(bucket cipher.BucketID, a, b string) {
+	now := t.store.opts.Now().UnixNano()
 	t.mu.Lock()
 	defer t.mu.Unlock()
 	for _, f := range t.open {
 		switch {
 		case f.bucketID != bucket:
 		case f.key == a:
-			f.key = b
+			f.key, f.renamed = b, now
 		case f.key == b:
-			f.key = a
+			f.key, f.renamed = a, now
 		}
 	}
 }

@@ -7,6 +7,8 @@ import (
 	"sync/atomic"
 	"time"
 
+	"golang.org/x/sync/errgroup"
+
 	"coffer/cipher"
 )
 
@@ -14,6 +16,10 @@ const (
 	// commitAfter is how long a change made through a mount may be unknown to S3 when nobody asks for it.
 	commitAfter = 5 * time.Second
 	commitEvery = time.Second // how often the age of changes is looked at
+	// commitsAtOnce bounds the commits of the background; they share flushes.
+	commitsAtOnce = 32
+	// crowd is how many files may be open before changes of closed ones are committed at once.
+	crowd = 8192
 )
 
 // files are the objects that mounts have open, and those with changes that are not committed.
@@ -75,21 +81,36 @@ func (t *files) finish() {
 // commitOld commits the files whose first change was before a time. What fails is tried again the next time, and told
 // to who asks.
 func (t *files) commitOld(ctx context.Context, before time.Time) {
+	var g errgroup.Group
+	g.SetLimit(commitsAtOnce)
 	for _, f := range t.all() {
-		f.mu.Lock()
-		var err error
-		if !f.since.IsZero() && f.since.Before(before) {
-			err = f.commit(ctx)
-		}
-		if err == nil {
-			err = f.neaten(ctx)
-		}
-		f.mu.Unlock()
-		if err != nil && kindOfCause(err) != KindStale {
-			t.store.log.WarnContext(ctx, "changes made through a mount wait to be committed", "error", err)
-		}
-		t.forget(f)
+		g.Go(func() error {
+			if err := f.commitOld(ctx, before); err != nil && kindOfCause(err) != KindStale {
+				t.store.log.WarnContext(ctx, "changes made through a mount wait to be committed", "error", err)
+			}
+			t.forget(f)
+			return nil
+		})
 	}
+	_ = g.Wait() // the functions return nil
+}
+
+func (f *openFile) commitOld(ctx context.Context, before time.Time) error {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	if !f.since.IsZero() && f.since.Before(before) {
+		if err := f.commit(ctx); err != nil {
+			return err
+		}
+	}
+	return f.neaten(ctx)
+}
+
+// isCrowded reports whether so many files are open that changes should not wait.
+func (t *files) isCrowded() bool {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	return len(t.open) > crowd
 }
 
 func (t *files) all() []*openFile {
@@ -152,6 +173,17 @@ func (t *files) of(object cipher.ObjectID) *openFile {
 	return t.open[object]
 }
 
+// enter adds an opener to the open file of an object, and returns it; nil if there is none.
+func (t *files) enter(object cipher.ObjectID) *openFile {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	f := t.open[object]
+	if f != nil {
+		f.openers++
+	}
+	return f
+}
+
 // below returns the unborn files whose keys begin with a prefix, in no order.
 func (t *files) below(bucket cipher.BucketID, prefix string) []*openFile {
 	t.mu.Lock()
@@ -168,6 +200,7 @@ func (t *files) below(bucket cipher.BucketID, prefix string) []*openFile {
 // renamed tells that a key, or all keys below a prefix that ends in "/", have another name since a commit. The caller
 // has held moves for reading since before that.
 func (t *files) renamed(bucket cipher.BucketID, from, to string) {
+	now := t.store.opts.Now().UnixNano()
 	t.mu.Lock()
 	defer t.mu.Unlock()
 	for _, f := range t.open {
@@ -175,6 +208,9 @@ func (t *files) renamed(bucket cipher.BucketID, from, to string) {
 		if f.bucketID == bucket && below && (rest == "" || strings.HasSuffix(from, "/")) {
 			was := nameID{bucket, f.key}
 			f.key = to + rest
+			if rest == "" {
+				f.renamed = now
+			}
 			if t.unborn[was] == f {
 				delete(t.unborn, was)
 				t.unborn[nameID{bucket, f.key}] = f
@@ -186,10 +222,11 @@ func (t *files) renamed(bucket cipher.BucketID, from, to string) {
 // unnamed tells that a key does not name an object any more since a commit. other is another name of it, "" if there is
 // none: then the file lives on without a name for those who have it open.
 func (t *files) unnamed(object cipher.ObjectID, key, other string) {
+	now := t.store.opts.Now().UnixNano()
 	t.mu.Lock()
 	defer t.mu.Unlock()
 	if f := t.open[object]; f != nil && f.key == key {
-		f.key = other
+		f.key, f.renamed = other, now
 		f.nameless = other == ""
 	}
 }
@@ -199,6 +236,16 @@ func (t *files) name(f *openFile) (string, bool) {
 	t.mu.Lock()
 	defer t.mu.Unlock()
 	return f.key, !f.nameless
+}
+
+// attributes are those of a file, whose change time a change of its names moves too. The caller holds the file's lock.
+func (t *files) attributes(f *openFile) *attributes {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	if a := f.base.Attributes; a == nil || a.ChangeTime >= f.renamed {
+		return a
+	}
+	return f.base.Attributes.changedAt(f.renamed)
 }
 
 // leave takes one opener off a file.

@@ -28,13 +28,8 @@ func (s *Store) SetAttributes(ctx context.Context, bucket, key string, c Attribu
 	return *node, nil
 }
 
-func (s *Store) setFileAttributes(ctx context.Context, bucket, key string, c *AttributeChange) (node *Node, err error) {
-	if err := ValidateKey(key); err != nil {
-		return nil, err
-	}
-	if node, open, err := s.setOpenAttributes(ctx, bucket, key, c); open || err != nil {
-		return node, err
-	}
+// setClosedAttributes changes the attributes of a file that is never open: nobody here has its key.
+func (s *Store) setClosedAttributes(ctx context.Context, bucket, key string, c *AttributeChange) (node *Node, err error) {
 	now := s.opts.Now().UnixNano()
 	err = s.changeNames(ctx, bucket, cipher.BucketID{}, func(n *nameWriter) error {
 		r, err := n.current(key)
