@@ -3,6 +3,7 @@ package main
 import (
 	"context"
 	"errors"
+	"log/slog"
 
 	"coffer/cipher"
 	"coffer/internal/config"
@@ -32,9 +33,7 @@ func (h *house) openKeys(ctx context.Context, cfg config.KMS, keyring *local.Key
 		KeyMaxAge: cfg.KeyMaxAge, RotateDue: cfg.RotateDue, ProbeInterval: cfg.ProbeInterval, OnRevoke: h.revoke,
 		Record: recordUse(h.audit),
 	}
-	if cfg.RewrapDue {
-		options.OnSwept = h.rewrapRotated
-	}
+	options.OnSwept = h.swept(cfg.RewrapDue)
 	if h.metrics != nil {
 		options.Watcher = h.metrics
 	}
@@ -103,19 +102,36 @@ func (h *house) count(ctx context.Context, of kms.KeyRef) (manager.Counts, error
 	return manager.Counts{KEKs: uint64(d.KEKs), Objects: uint64(d.Objects), Uploads: uint64(d.Uploads), Open: uint64(d.Open)}, err
 }
 
-// rewrapRotated begins to rewrap, in the background, what keys have wrapped that
-// were rotated because they were due.
-func (h *house) rewrapRotated(ctx context.Context, swept []manager.Swept) {
-	store := h.store.Load()
-	for _, k := range swept {
-		if !k.Rotated || store == nil {
-			continue
+// swept is told of keys that were due. One that is destroyed leaves no floor, so
+// that a key made under its id begins anew. What one has wrapped that was rotated
+// is rewrapped in the background, where that is asked for.
+func (h *house) swept(rewrap bool) func(ctx context.Context, swept []manager.Swept) {
+	return func(ctx context.Context, swept []manager.Swept) {
+		store := h.store.Load()
+		if store == nil {
+			return
 		}
-		jobs, err := store.StartRewraps(ctx, object.RewrapJobRequest{From: kms.KeyRef{Instance: k.Instance, KeyID: k.KeyID}})
-		if err != nil {
-			h.log.Warn("what a rotated key has wrapped cannot be rewrapped", "key", k.KeyID, "error", err)
-			continue
+		for _, k := range swept {
+			key := kms.KeyRef{Instance: k.Instance, KeyID: k.KeyID}
+			var err error
+			var jobs []object.RewrapJob
+			switch {
+			case k.Destroyed:
+				err = store.CancelRetirement(ctx, key)
+			case k.Rotated && rewrap:
+				jobs, err = store.StartRewraps(ctx, object.RewrapJobRequest{From: key})
+			default:
+				continue
+			}
+			h.log.Log(ctx, levelOf(err), "followed a key that was due", "key", k.KeyID, "rewraps", len(jobs), "error", err)
 		}
-		h.log.Info("rewrapping what a rotated key has wrapped", "key", k.KeyID, "buckets", len(jobs))
 	}
+}
+
+// levelOf is the level of what may have failed.
+func levelOf(err error) slog.Level {
+	if err != nil {
+		return slog.LevelWarn
+	}
+	return slog.LevelInfo
 }

@@ -6,21 +6,23 @@ import (
 	"testing"
 	"time"
 
+	"coffer/kms"
 	"coffer/kms/kmstest"
 	"coffer/kms/manager"
 	"coffer/object"
 	"coffer/object/objecttest"
 )
 
-// TestRewrapRotated begins rewraps for keys that were rotated because they were due, and for no other.
-func TestRewrapRotated(t *testing.T) {
+// TestSwept begins rewraps for keys that were rotated because they were due, where that is asked for, and forgets the floors of
+// those that were destroyed.
+func TestSwept(t *testing.T) {
 	t.Parallel()
 	ctx := t.Context()
 	env := objecttest.New()
 	fake := env.Keyring.(*kmstest.Fake)
 	store := env.Open(t, nil)
 	h := &house{log: slog.New(slog.DiscardHandler)}
-	h.rewrapRotated(ctx, []manager.Swept{{Instance: fake.Instance(), KeyID: "app", Rotated: true}}) // before the store is open
+	h.swept(true)(ctx, []manager.Swept{{Instance: fake.Instance(), KeyID: "app", Rotated: true}}) // before the store is open
 	h.store.Store(store)
 	for bucket, keyID := range map[string]string{"one": "app", "two": "other"} {
 		if _, err := fake.CreateKey(ctx, keyID); err != nil {
@@ -38,9 +40,20 @@ func TestRewrapRotated(t *testing.T) {
 			t.Fatal(err)
 		}
 	}
-	h.rewrapRotated(ctx, []manager.Swept{
+	if _, err := store.Retire(ctx, kms.KeyRef{Instance: fake.Instance(), KeyID: "other", Version: 1}); err != nil {
+		t.Fatal(err)
+	}
+	swept := []manager.Swept{
 		{Instance: fake.Instance(), KeyID: "app", Rotated: true}, {Instance: fake.Instance(), KeyID: "other", Destroyed: true},
-	})
+	}
+	h.swept(false)(ctx, swept)
+	if floors, err := store.Retirements(ctx); err != nil || len(floors) != 0 {
+		t.Errorf("floors %+v, %v", floors, err)
+	}
+	if jobs, err := store.RewrapJobs(ctx); err != nil || len(jobs) != 0 {
+		t.Errorf("jobs that nobody asked for: %+v, %v", jobs, err)
+	}
+	h.swept(true)(ctx, swept)
 	jobs, err := store.RewrapJobs(ctx)
 	if err != nil || len(jobs) != 1 || jobs[0].Bucket != "one" || jobs[0].From.KeyID != "app" {
 		t.Fatalf("jobs %+v, %v", jobs, err)
