@@ -207,6 +207,30 @@ func TestRewrapJobWaitsForBackend(t *testing.T) {
 	wantWork(t, waitForJob(t, s, object.JobDone).Report, 30, 30, 0, 21, 0, true)
 }
 
+// TestRewrapJobHeedsItsRate lets a slow job rewrap a little and wait.
+func TestRewrapJobHeedsItsRate(t *testing.T) {
+	t.Parallel()
+	_, s, fake := openSealed(t)
+	fill(t, s, 12)
+	rotate(t, fake, "app")
+	if _, err := s.StartRewrap(t.Context(), object.RewrapJobRequest{Bucket: "bucket", KEKsPerSecond: 1}); err != nil {
+		t.Fatal(err)
+	}
+	var j object.RewrapJob
+	for deadline := time.Now().Add(time.Minute); j.Waiting != "its rate limit" && time.Now().Before(deadline); time.Sleep(time.Millisecond) {
+		var err error
+		if j, err = s.RewrapJob(t.Context(), "bucket"); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if j.State != object.JobRunning || j.Report.KEKs != 10 {
+		t.Errorf("job %+v", j)
+	}
+	if _, err := s.CancelRewrap(t.Context(), "bucket"); err != nil {
+		t.Fatal(err)
+	}
+}
+
 // TestRewrapJobEndsWithItsBucket empties and removes the bucket under a job.
 func TestRewrapJobEndsWithItsBucket(t *testing.T) {
 	t.Parallel()

@@ -13,9 +13,12 @@ import (
 )
 
 const (
-	jobsAtOnce   = 2 // that work; the others wait for their turn
-	minJobPause  = time.Second / 4
-	maxJobPause  = time.Minute
+	jobsAtOnce  = 2 // that work; the others wait for their turn
+	minJobPause = time.Second / 4
+	maxJobPause = time.Minute
+	// secondsPerBatch keeps the batches of a slow job from being bursts.
+	secondsPerBatch = 10
+
 	waitingTurn  = "its turn"
 	waitingLimit = "its rate limit"
 )
@@ -274,6 +277,9 @@ func (j *jobRun) attempt(ctx context.Context) error {
 	}
 	if w.bucket.ID != j.bucket {
 		return errJobEnded
+	}
+	if r.Rate > 0 {
+		w.req.PageSize = min(w.req.PageSize, r.Rate*secondsPerBatch)
 	}
 	j.rate, j.generations, j.last = r.Rate, r.Generations, time.Now()
 	w.job, w.report = j, r.report()
