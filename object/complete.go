@@ -26,7 +26,7 @@ const completionLocks = 64
 // are, writes its pages under an intent, and publishes record and removal of the upload in one transaction. A crash
 // leaves the upload as it was.
 func (s *Store) CompleteUpload(ctx context.Context, req CompleteRequest) (ObjectInfo, error) {
-	r, err := s.completeUpload(ctx, &req)
+	r, err := s.completeUpload(WithOrigin(ctx, nil), &req) // nobody is waited for under its lock
 	if err != nil && kindOfCause(err) == KindNoSuchUpload {
 		if done, findErr := s.completedBefore(ctx, &req); findErr == nil {
 			return done.info(req.Bucket, req.Key), nil
@@ -35,6 +35,7 @@ func (s *Store) CompleteUpload(ctx context.Context, req CompleteRequest) (Object
 	if err != nil {
 		return ObjectInfo{}, s.wrap("complete upload", req.Bucket, req.Key, err)
 	}
+	s.watchers.settle(ctx)
 	return r.info(req.Bucket, req.Key), nil
 }
 

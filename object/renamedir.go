@@ -19,7 +19,7 @@ const (
 // either name; then looks, in a later snapshot, what there is; then renames. A few names move in that transaction. For
 // more, it lets the bucket's record say that everything has moved, and the mover follows.
 func (s *Store) renameDir(ctx context.Context, req *RenameRequest) error {
-	if _, err := s.survey(ctx, req); err != nil || req.From == req.To {
+	if err := s.mayRename(ctx, req, nil); err != nil || req.From == req.To {
 		return err
 	}
 	d := &dirRename{req: req, entry: renameEntry{ID: cipher.NewWriterID(), From: req.From, To: req.To, State: renamePreparing}}
@@ -37,7 +37,8 @@ func (s *Store) renameDir(ctx context.Context, req *RenameRequest) error {
 		}
 		return err
 	}
-	if d.found, err = s.survey(ctx, req); err == nil {
+	d.found = &survey{few: true}
+	if err = s.mayRename(ctx, req, d.found); err == nil {
 		err = s.changeNames(ctx, req.Bucket, d.bucket, d.commit)
 	}
 	if err != nil {
@@ -80,10 +81,9 @@ type survey struct {
 	few          bool // these are all, and one transaction can move them
 }
 
-// survey looks whether a directory can be renamed, and what is in it.
-func (s *Store) survey(ctx context.Context, req *RenameRequest) (*survey, error) {
-	out := &survey{few: true}
-	err := s.readNames(ctx, req.Bucket, func(n *names) error {
+// mayRename fails if a directory cannot be renamed, and looks what is in it where found is not nil.
+func (s *Store) mayRename(ctx context.Context, req *RenameRequest, found *survey) error {
+	return s.readNames(ctx, req.Bucket, func(n *names) error {
 		from, err := n.directory(req.Bucket, req.From)
 		if err != nil {
 			return err
@@ -100,20 +100,22 @@ func (s *Store) survey(ctx context.Context, req *RenameRequest) (*survey, error)
 			return errKind(KindExists)
 		case req.Exchange:
 			back := RenameRequest{From: req.To, To: req.From}
-			return errors.Join(out.look(n, req, 0), out.look(n, &back, 0))
+			return errors.Join(found.look(n, req, 0), found.look(n, &back, 0))
 		}
 		if any, err := n.anyBelow(req.To); err != nil {
 			return err
 		} else if any || len(s.files.below(n.bucket.ID, req.To)) > 0 {
 			return errKind(KindNotEmpty)
 		}
-		return out.look(n, req, s.opts.moveBatch)
+		return found.look(n, req, s.opts.moveBatch)
 	})
-	return out, err
 }
 
 // look gathers what lies below From, until it is too much for one transaction and no name can become too long.
 func (o *survey) look(n *names, req *RenameRequest, limit int) error {
+	if o == nil {
+		return nil
+	}
 	grows, weight, size := len(req.To)-len(req.From), 0, 0
 	for _, kind := range []struct {
 		tag byte

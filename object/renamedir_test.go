@@ -1,6 +1,7 @@
 package object_test
 
 import (
+	"bytes"
 	"context"
 	"errors"
 	"flag"
@@ -387,4 +388,59 @@ func TestExchangeDirectories(t *testing.T) {
 		t.Error(err)
 	}
 	wantCensus(t, s)
+}
+
+// TestUploadKeepsItsKey completes an upload that was begun below the old name of a directory; a bucket can be deleted
+// when nothing is left to move.
+func TestUploadKeepsItsKey(t *testing.T) {
+	t.Parallel()
+	ctx := context.Background()
+	s := objecttest.New().Open(t, func(o *object.Options) { smallLayout(o); object.HoldMover(o, 1) })
+	newBucket(t, s, "bucket")
+	put(t, s, "bucket", "a/x", data(10, 1))
+	put(t, s, "bucket", "a/y", data(10, 1))
+	if _, err := s.StepMover(ctx); err != nil { // readies it for those who wait
+		t.Fatal(err)
+	}
+	u, err := s.CreateUpload(ctx, object.UploadRequest{Bucket: "bucket", Key: "a/up"})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := s.Rename(ctx, object.RenameRequest{Bucket: "bucket", From: "a/", To: "b/"}); err != nil {
+		t.Fatal(err)
+	}
+	page, err := s.ListUploads(ctx, object.ListUploadsRequest{Bucket: "bucket", Max: 10})
+	if err != nil || len(page.Uploads) != 1 || page.Uploads[0].Key != "a/up" {
+		t.Fatalf("%+v, %v", page.Uploads, err)
+	}
+	body := data(20, 2)
+	p, err := s.PutPart(ctx, object.PartRequest{Bucket: "bucket", Key: "a/up", UploadID: u.UploadID, Number: 1, Body: bytes.NewReader(body), Size: 20})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, err := s.CompleteUpload(ctx, object.CompleteRequest{Bucket: "bucket", Key: "a/up", UploadID: u.UploadID, Size: -1,
+		Parts: []object.CompletedPart{{Number: 1, ETag: p.ETag}}}); err != nil {
+		t.Fatal(err)
+	}
+	keys, err := keysOf(s, "")
+	if want := []string{"a/up", "b/", "b/x", "b/y"}; err != nil || !slices.Equal(keys, want) {
+		t.Errorf("%q, want %q: %v", keys, want, err)
+	}
+	if err := s.Rename(ctx, object.RenameRequest{Bucket: "bucket", From: "b/", To: "c/"}); err != nil {
+		t.Fatal(err)
+	}
+	wantKind(t, s.DeleteBucket(ctx, "bucket"), object.KindBucketNotEmpty)
+	for _, key := range []string{"a/up", "c/", "c/x", "c/y"} {
+		if err := s.Delete(ctx, object.DeleteRequest{Bucket: "bucket", Key: key}); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if err := s.DeleteBucket(ctx, "bucket"); err != nil {
+		t.Fatal(err)
+	}
+	for more := true; more; { // what was under way is over
+		if more, err = s.StepMover(ctx); err != nil {
+			t.Fatal(err)
+		}
+	}
 }

@@ -137,12 +137,12 @@ func (w *Watcher) signal() {
 	}
 }
 
-// push takes changes in and returns the number to wait for.
-func (w *Watcher) push(bucket string, changes []Change) uint64 {
+// push takes changes in.
+func (w *Watcher) push(bucket string, changes []Change) {
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	if w.closed {
-		return 0
+		return
 	}
 	w.pushed += uint64(len(changes))
 	if len(w.queue)+len(changes) > w.limit {
@@ -154,11 +154,13 @@ func (w *Watcher) push(bucket string, changes []Change) uint64 {
 		}
 	}
 	w.signal()
-	return w.pushed
 }
 
-// await waits until a change has been dealt with, or until expired.
-func (w *Watcher) await(ctx context.Context, number uint64, expired <-chan time.Time) bool {
+// await waits until what was pushed so far has been dealt with, or until expired.
+func (w *Watcher) await(ctx context.Context, expired <-chan time.Time) bool {
+	w.mu.Lock()
+	number := w.pushed
+	w.mu.Unlock()
 	for {
 		w.mu.Lock()
 		done, progress := w.done >= number, w.progress
@@ -208,19 +210,28 @@ func (s *watchers) publish(ctx context.Context, bucket string, changes []Change)
 	s.mu.Lock()
 	all := slices.Clone(s.all)
 	s.mu.Unlock()
-	numbers := make([]uint64, len(all))
-	for i, w := range all {
+	for _, w := range all {
 		if w != origin {
-			numbers[i] = w.push(bucket, changes)
+			w.push(bucket, changes)
 		}
 	}
-	if own {
+	if !own {
+		s.settle(ctx)
+	}
+}
+
+// settle waits until everybody has dealt with what was told so far, or patience has run out.
+func (s *watchers) settle(ctx context.Context) {
+	if s.count.Load() == 0 {
 		return
 	}
+	s.mu.Lock()
+	all := slices.Clone(s.all)
+	s.mu.Unlock()
 	patience := time.NewTimer(s.patience)
 	defer patience.Stop()
-	for i, w := range all {
-		if !w.await(ctx, numbers[i], patience.C) {
+	for _, w := range all {
+		if !w.await(ctx, patience.C) {
 			return
 		}
 	}
