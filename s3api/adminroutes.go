@@ -90,7 +90,7 @@ func (s *Server) failAdmin(c *call, e *s3err.Error) {
 	ctx, r := caller.With(s.base, who), c.adminRequest(who, nil)
 	refused := c.ver == nil || !c.ver.Proven() || e.Code == s3err.XAmzContentSHA256Mismatch
 	if refused && e.Status() < 500 {
-		c.adminAnswer(s.opts.Admin.Deny(ctx, r, string(e.Code)+": "+e.Message))
+		c.adminAnswer(s.opts.Admin.Deny(ctx, r, string(e.Code)+": "+e.Text()))
 		return
 	}
 	c.adminAnswer(s.opts.Admin.Refuse(ctx, r, refusal))

@@ -90,7 +90,7 @@ func TestAdminDenied(t *testing.T) {
 				bad.method, bad.target, bad.body = route.Method, adminTarget(route.Path), []byte(`{"broken`)
 				a := s.do(bad)
 				var doc struct{ Code, Message, Description string }
-				if err := json.Unmarshal(a.body, &doc); err != nil || a.status != 403 || doc.Code != "AccessDenied" || a.header.Get("Content-Type") != "application/json" {
+				if err := json.Unmarshal(a.body, &doc); err != nil || a.status != 403 || doc.Code != "AccessDenied" || strings.HasSuffix(doc.Message, ": ") || a.header.Get("Content-Type") != "application/json" {
 					t.Errorf("%s %s: status %d %s", route.Method, route.Path, a.status, a.body)
 				}
 				served, denied := r.take()
