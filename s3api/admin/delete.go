@@ -151,13 +151,8 @@ func (a *API) deleteKey(ctx context.Context, c *call) (any, error) {
 	switch {
 	case use.needed() && !d.Force:
 		return nil, inUse(use)
-	case d.Force:
-		return a.destroyKey(ctx, c, instance, use)
-	case d.Immediate:
-		if use, err = a.retire(ctx, instance, k); err != nil {
-			return nil, err
-		}
-		return a.destroyKey(ctx, c, instance, use)
+	case d.Force, d.Immediate:
+		return a.destroyNow(ctx, c, instance, k, use, d.Force)
 	}
 	err = a.keys.Do(ctx, instance, func(ctx context.Context, s manager.Service) error {
 		k, err = kms.ScheduleDeletion(ctx, s, d.KeyID, window)
@@ -207,30 +202,48 @@ func (a *API) describe(ctx context.Context, instance kms.InstanceID, keyID strin
 	return k, err
 }
 
-// retire takes a key out of use and counts again: nothing new can come to need it after that. If something has meanwhile,
-// the key is given back its state.
-func (a *API) retire(ctx context.Context, instance kms.InstanceID, k kms.KeyInfo) (use *Use, err error) {
-	disable := k.State == kms.StateEnabled
-	if disable {
+// destroyNow freezes a key and destroys it, if nothing needs it or force is set. Where it stays, it is given back its state.
+func (a *API) destroyNow(ctx context.Context, c *call, instance kms.InstanceID, k kms.KeyInfo, use *Use, force bool) (any, error) {
+	frozen, thaw, err := a.freeze(ctx, instance, k)
+	switch {
+	case err == nil:
+		use = frozen
+	case !force: // who insists destroys what cannot be disabled too, such as a key that is damaged
+		return nil, err
+	}
+	if use.needed() && !force {
+		return nil, errors.Join(inUse(use), thaw())
+	}
+	answer, err := a.destroyKey(ctx, c, instance, use)
+	if err != nil {
+		err = errors.Join(err, thaw())
+	}
+	return answer, err
+}
+
+// freeze takes a key out of use and counts again: nothing new can come to need it after that. thaw gives it back its
+// state, as freeze does itself where it fails.
+func (a *API) freeze(ctx context.Context, instance kms.InstanceID, k kms.KeyInfo) (use *Use, thaw func() error, err error) {
+	thaw = func() error { return nil }
+	if k.State == kms.StateEnabled {
 		err = a.keys.Do(ctx, instance, func(ctx context.Context, s manager.Service) error {
 			_, err := kms.DisableKey(ctx, s, k.ID)
 			return err
 		})
 		if err != nil {
-			return nil, err
+			return nil, thaw, err
+		}
+		thaw = func() error {
+			return a.keys.Do(ctx, instance, func(ctx context.Context, s manager.Service) error {
+				_, err := kms.EnableKey(ctx, s, k.ID)
+				return err
+			})
 		}
 	}
-	use, err = a.useOf(ctx, instance, k.ID)
-	if err == nil && use.needed() {
-		err = inUse(use)
+	if use, err = a.useOf(ctx, instance, k.ID); err != nil {
+		err = errors.Join(err, thaw())
 	}
-	if err != nil && disable {
-		err = errors.Join(err, a.keys.Do(ctx, instance, func(ctx context.Context, s manager.Service) error {
-			_, err := kms.EnableKey(ctx, s, k.ID)
-			return err
-		}))
-	}
-	return use, err
+	return use, thaw, err
 }
 
 // destroyKey destroys a key, wipes what is kept of its KEKs, and answers with a receipt.

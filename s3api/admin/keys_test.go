@@ -227,6 +227,22 @@ func TestDeleteKeyRace(t *testing.T) {
 	w.api = api
 	w.refused(409, "KeyInUse", "DELETE kms/keys/delete", `{"key_id":"k","force_immediate":true,"confirm_key_id":"k"}`)
 	w.has(w.want(200, "GET kms/key/status?keyName=k", ""), map[string]any{"status": "Active"})
+
+	// Who insists is told of it in the receipt, and finds the key as it was where it cannot be destroyed.
+	w.want(200, "POST kms/configure", vaultBody(""))
+	w.want(200, "POST kms/key/create?keyName=k", "")
+	w.vault.SetRule(func(_ context.Context, op kmstest.Op, _ string) error {
+		if op == kmstest.OpDestroyKey {
+			return kms.Denied
+		}
+		return nil
+	})
+	w.refused(403, "AccessDenied", "DELETE kms/keys/delete", `{"key_id":"k","force":true,"confirm_key_id":"k"}`)
+	w.has(w.want(200, "GET kms/key/status?keyName=k", ""), map[string]any{"status": "Active"})
+	w.vault.SetRule(nil)
+	l.counts = 0
+	d := w.want(200, "DELETE kms/keys/delete", `{"key_id":"k","force":true,"confirm_key_id":"k"}`)
+	w.has(d.sub("receipt"), map[string]any{"key_id": "k", "keks": 1, "objects": 1})
 }
 
 func TestDataKey(t *testing.T) {
