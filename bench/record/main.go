@@ -22,6 +22,7 @@ type flags struct {
 	Coffer string   `default:"bin/coffer" help:"Binary of the server."`
 	Dir    string   `help:"Where data is written (default: the system's directory for temporary files)."`
 	Quick  bool     `help:"A second or so for each measurement: to try the tool, not to record."`
+	Rounds int      `default:"5" help:"Rounds of the measurements over mounts, each of which takes some minutes."`
 	Only   []string `enum:"disk,seal,metastore,store,http,mount,profile" help:"Measure only these: disk, seal, metastore, store, http, mount, profile."`
 }
 

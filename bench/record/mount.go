@@ -35,7 +35,7 @@ func measureMount(ctx context.Context, r *recorder, p *part) (err error) {
 		return err
 	}
 	defer log.Close()
-	plan := files.Plan{Sizes: files.DefaultSizes(), Rounds: 5, Tar: filepath.Join(r.dir, "tree.tar"), Progress: progress}
+	plan := files.Plan{Sizes: files.DefaultSizes(), Rounds: r.flags.Rounds, Tar: filepath.Join(r.dir, "tree.tar"), Progress: progress}
 	without := []string{"cmd", "testdata"}
 	if r.flags.Quick {
 		plan.Sizes, plan.Rounds = quickSizes(), 1
