@@ -104,12 +104,18 @@ const (
 	uncounted = 1
 )
 
-// directoryLinks is the number of links of a directory: its name, its “.”, and the “..” of each directory in it.
+// directoryLinks is the number of links of a directory: its name, its “.”, and the “..” of each directory in it. The
+// kernel asks after each change in a directory; one that is known to have too many entries is not read again.
 func (f *filesystem) directoryLinks(n *node) uint32 {
 	links := uint32(uncounted)
 	err := f.at(n, func(p place) error {
-		page, err := f.store.ReadDir(f.base, p.bucket, p.key, object.ListPosition{}, countedEntries)
-		if err != nil || page.More {
+		before := f.changes.count(p)
+		if f.tree.crowded(n, before) {
+			return nil
+		}
+		page, err := f.store.ReadDir(f.base, p.bucket, p.key, object.ListPosition{}, 2*countedEntries)
+		if err != nil || len(page.Nodes) > countedEntries {
+			f.tree.counted(n, before, len(page.Nodes))
 			return err
 		}
 		links = 2

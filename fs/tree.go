@@ -36,6 +36,8 @@ type node struct {
 	seen     stamp  // of the bytes that the kernel may have in its page cache
 	mode     uint32 // of a directory, as the kernel was told; what is made in it inherits
 	gid      uint32
+	entries  int    // of a directory: how many it has at least, as of
+	counted  uint64 // this state of its counter
 	used     uint64 // turn of the clock of the trimmer at which it was last looked up
 }
 
@@ -243,6 +245,7 @@ func (t *tree) segmentOf(parent *node, name string) (string, bool) {
 func (t *tree) removed(parent *node, name string) {
 	t.mu.Lock()
 	defer t.mu.Unlock()
+	parent.entries--
 	if n := parent.children[name]; n != nil {
 		n.unlink(parent, name)
 	}
@@ -252,6 +255,7 @@ func (t *tree) removed(parent *node, name string) {
 func (t *tree) moved(from *node, name string, to *node, newName, newSegment string, exchange bool) {
 	t.mu.Lock()
 	defer t.mu.Unlock()
+	from.entries--
 	n, other := from.children[name], to.children[newName]
 	if n == nil || n == other {
 		return
@@ -293,6 +297,21 @@ func (t *tree) told(n *node, mode, gid uint32) {
 	t.mu.Lock()
 	defer t.mu.Unlock()
 	n.mode, n.gid = mode, gid
+}
+
+// counted takes note of how many entries a directory has at least, at a state of its counter. What is removed through the
+// mount is taken off, what is added only makes them more.
+func (t *tree) counted(n *node, state uint64, entries int) {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	n.entries, n.counted = entries, state
+}
+
+// crowded reports whether a directory is known to have more entries than are looked at for its number of links.
+func (t *tree) crowded(n *node, state uint64) bool {
+	t.mu.RLock()
+	defer t.mu.RUnlock()
+	return n.entries > countedEntries && n.counted == state
 }
 
 // size is the number of nodes.

@@ -166,3 +166,27 @@ func TestIdle(t *testing.T) {
 		t.Errorf("%d idle nodes, want 8, the one looked up last not before others", len(got))
 	}
 }
+
+func TestCrowded(t *testing.T) {
+	t.Parallel()
+	tr := newTree(place{bucket: "b"}, 9)
+	dir := tr.adopt(tr.root, "d", "d", 10, fuse.S_IFDIR)
+	if tr.crowded(dir, 0) {
+		t.Error("a directory that was never read is crowded")
+	}
+	tr.counted(dir, 7, countedEntries+2)
+	if !tr.crowded(dir, 7) {
+		t.Error("a directory with more entries than are counted is not crowded")
+	}
+	if tr.crowded(dir, 8) {
+		t.Error("it stays crowded after a change beside the mount")
+	}
+	tr.removed(dir, "x")
+	if !tr.crowded(dir, 7) {
+		t.Error("one entry too many, and not crowded")
+	}
+	tr.moved(dir, "y", tr.root, "y", "y", false)
+	if tr.crowded(dir, 7) {
+		t.Error("crowded, though as many may be left as are counted")
+	}
+}

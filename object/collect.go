@@ -17,6 +17,9 @@ import (
 const (
 	// collectBatch is how many queued removals one pass takes.
 	collectBatch = 512
+	// collectPause is how long removals gather before a pass takes them: a pass costs a flush, and looks at all that
+	// former passes have removed since the metastore was compacted.
+	collectPause = 250 * time.Millisecond
 	// deletesPerTransaction and chunksPerRemove bound what a sweep gathers.
 	deletesPerTransaction = metastore.MaxTransactionWrites - 10
 	chunksPerRemove       = 512
@@ -91,11 +94,26 @@ func (c *collector) loop(ctx context.Context) {
 			return
 		case <-ticker.C:
 		case <-c.kicks:
+			if !c.rest(ctx) {
+				return
+			}
 		}
 		if _, err := c.store.Collect(ctx); err != nil && ctx.Err() == nil {
 			c.failures.Add(1)
 			c.store.log.ErrorContext(ctx, "collection failed; it will be tried again", "error", err)
 		}
+	}
+}
+
+// rest waits for removals to gather. It answers false when the collector ends.
+func (c *collector) rest(ctx context.Context) bool {
+	timer := time.NewTimer(collectPause)
+	defer timer.Stop()
+	select {
+	case <-ctx.Done():
+		return false
+	case <-timer.C:
+		return true
 	}
 }
 
