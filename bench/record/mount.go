@@ -16,8 +16,8 @@ import (
 // aboutMount says what the rows of the mounts mean.
 const aboutMount = "Coffer's mount, gocryptfs, and the disk that both keep their data on, in turns within each of the rounds; medians, " +
 	"and the median over the rounds of how much quicker Coffer is than gocryptfs. One caller, files of 2 KiB in directories of 100. " +
-	"Cold: the server and gocryptfs have been stopped and started, and the kernel's caches dropped. The tree is the standard library of Go, " +
-	"without `cmd` and `testdata`.\n\n" +
+	"Cold: the server and gocryptfs have been stopped and started, and the kernel's caches dropped. The tree is the package runtime of Go, " +
+	"without `testdata`: about a thousand files.\n\n" +
 	"What is durable: with Coffer everything that close, unlink, mkdir and rename have answered, in every row, since close commits. " +
 	"With gocryptfs nothing before fsync or sync, as on the disk beneath. " +
 	"Rows without fsync and sync therefore hold what Coffer makes durable against what gocryptfs does not; " +
@@ -36,18 +36,10 @@ func measureMount(ctx context.Context, r *recorder, p *part) (err error) {
 	}
 	defer log.Close()
 	plan := files.Plan{Sizes: files.DefaultSizes(), Rounds: r.flags.Rounds, Tar: filepath.Join(r.dir, "tree.tar"), Progress: progress}
-	without := []string{"cmd", "testdata"}
 	if r.flags.Quick {
 		plan.Sizes, plan.Rounds = quickSizes(), 1
 	}
-	root, err := treeOf(ctx, r)
-	if err != nil {
-		return err
-	}
-	if r.flags.Quick {
-		root = filepath.Join(root, "encoding")
-	}
-	if err := files.Pack(plan.Tar, root, without...); err != nil {
+	if err := r.packTree(ctx, plan.Tar); err != nil {
 		return err
 	}
 	gocryptfs := &gocryptfsMount{

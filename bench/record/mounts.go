@@ -184,11 +184,15 @@ func mountedOn(dir string) bool {
 	return unix.Stat(dir, &here) == nil && unix.Stat(filepath.Dir(dir), &above) == nil && here.Dev != above.Dev
 }
 
-// treeOf is where the source tree comes from: the standard library of this machine's Go.
-func treeOf(ctx context.Context, r *recorder) (string, error) {
+// packTree makes an archive of a source tree that every machine with Go has.
+func (r *recorder) packTree(ctx context.Context, archive string) error {
 	out, err := r.execute(ctx, nil, "go", "env", "GOROOT")
 	if err != nil {
-		return "", err
+		return err
 	}
-	return filepath.Join(strings.TrimSpace(out), "src"), nil
+	tree := "runtime"
+	if r.flags.Quick {
+		tree = "encoding"
+	}
+	return files.Pack(archive, filepath.Join(strings.TrimSpace(out), "src", tree), "testdata")
 }
