@@ -3,11 +3,9 @@
 # script: a failure that is not in the list is one, and so is an entry that does not fail any more.
 #
 #	make build
-#	git clone https://github.com/pjd/pjdfstest /tmp/pjdfstest
-#	(cd /tmp/pjdfstest && autoreconf -ifs && ./configure && make pjdfstest)
-#	test/mount/pjdfstest.sh /tmp/pjdfstest
+#	test/mount/pjdfstest.sh DIRECTORY
 #
-# It needs autoconf, automake, a C compiler, perl's prove, and about two minutes.
+# DIRECTORY has the suite, built. It needs perl's prove, and about two minutes.
 set -euo pipefail
 
 suite=$(realpath "$1")
