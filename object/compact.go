@@ -17,13 +17,15 @@ const (
 )
 
 // compact makes one run of every stretch of the file that lies in many short extents, so that it reads quickly again.
-// The bytes, the entity tag and the times stay. The file has nothing to commit. The caller holds mu.
+// The bytes, the entity tag and the times stay. The file has nothing to commit. The caller holds mu, and has the file
+// open; between two stretches mu is let go for those who wait for it. Where one of them leaves something to commit, the
+// rest is put off.
 func (f *openFile) compact(ctx context.Context) error {
-	f.short = 0
 	window := min(compactWindow, chunksPerCommit/2*f.store.opts.ChunkSize)
 	for off := int64(0); off < f.size && f.since.IsZero(); off += window {
 		extents, err := f.committedExtents(ctx, off, min(window, f.size-off))
 		if err != nil {
+			f.short = 0
 			return err
 		}
 		var covered int64
@@ -34,8 +36,14 @@ func (f *openFile) compact(ctx context.Context) error {
 			continue
 		}
 		if err := f.rewrite(ctx, extents); err != nil {
+			f.short = 0
 			return err
 		}
+		f.mu.Unlock()
+		f.mu.Lock()
+	}
+	if f.since.IsZero() {
+		f.short = 0
 	}
 	return nil
 }

@@ -520,6 +520,63 @@ func TestCompaction(t *testing.T) {
 	}
 }
 
+// TestCompactionBesideWrites writes to a file while it is compacted: neither undoes the other.
+func TestCompactionBesideWrites(t *testing.T) {
+	t.Parallel()
+	ctx := context.Background()
+	env := objecttest.New()
+	s := env.Open(t, nil)
+	newBucket(t, s, "bucket")
+	f, err := s.CreateFile(ctx, object.CreateRequest{Bucket: "bucket", Key: "log", Attr: object.Attributes{Mode: 0o100644}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer f.Close()
+	const stretches, stretch = 24, 4 << 20
+	for i := range stretches {
+		for j := range 80 { // more than a stretch may have
+			if _, err := f.WriteAt(ctx, data(100, byte(i)), int64(i*stretch+2*j*100)); err != nil {
+				t.Fatal(err)
+			}
+		}
+		if err := f.Sync(ctx); err != nil {
+			t.Fatal(err)
+		}
+	}
+	written := make(chan error)
+	_, before := leftovers(t, env)
+	go func() {
+		_, err := f.WriteAt(ctx, []byte("meanwhile"), 0)
+		written <- err
+	}()
+	if err := f.Tidy(ctx); err != nil {
+		t.Fatal(err)
+	}
+	if err := <-written; err != nil {
+		t.Fatal(err)
+	}
+	if err := errors.Join(f.Sync(ctx), f.Tidy(ctx)); err != nil {
+		t.Fatal(err)
+	}
+	collectAll(t, s)
+	if _, after := leftovers(t, env); after['d'] > before['d'] {
+		t.Errorf("%d chunks in the metastore became %d", before['d'], after['d'])
+	}
+	p := make([]byte, 300)
+	for i := range stretches {
+		want := append(append(data(100, byte(i)), make([]byte, 100)...), data(100, byte(i))...)
+		if i == 0 {
+			copy(want, "meanwhile")
+		}
+		if _, err := f.ReadAt(ctx, p, int64(i*stretch)); err != nil {
+			t.Fatal(err)
+		}
+		if !bytes.Equal(p, want) {
+			t.Fatalf("stretch %d has other bytes", i)
+		}
+	}
+}
+
 // TestReaderKeepsItsVersionOfAFile reads through S3 what edits have left behind meanwhile.
 func TestReaderKeepsItsVersionOfAFile(t *testing.T) {
 	t.Parallel()

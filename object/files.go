@@ -85,10 +85,13 @@ func (t *files) commitOld(ctx context.Context, before time.Time) {
 	g.SetLimit(commitsAtOnce)
 	for _, f := range t.all() {
 		g.Go(func() error {
+			if !t.hold(f) {
+				return nil
+			}
+			defer t.leave(f)
 			if err := f.commitOld(ctx, before); err != nil && kindOfCause(err) != KindStale {
 				t.store.log.WarnContext(ctx, "changes made through a mount wait to be committed", "error", err)
 			}
-			t.forget(f)
 			return nil
 		})
 	}
@@ -121,6 +124,17 @@ func (t *files) all() []*openFile {
 		all = append(all, f)
 	}
 	return all
+}
+
+// hold adds one opener to a file, unless it was closed meanwhile.
+func (t *files) hold(f *openFile) bool {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	if t.open[f.object] != f {
+		return false
+	}
+	f.openers++
+	return true
 }
 
 // admit adds one opener to the file of an object: to the one that is open, else to the given one.
