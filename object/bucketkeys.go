@@ -56,6 +56,7 @@ type issuer struct {
 	record     kekRecord
 	left       int    // seals left of the counted block
 	lost       uint32 // generations up to this one cannot be unwrapped any more
+	gaveUp     time.Time
 }
 
 func newBucketKeys(opts *Options, u *uses) *bucketKeys {
@@ -114,7 +115,7 @@ func (k *bucketKeys) issue(ctx context.Context, name string, b *bucketRecord, p 
 	go func() { checked <- k.service.CheckEncrypt(ctx, p.ref) }() // a backend that is away is waited for once
 	kek, sealed, err := k.reserveAndUnwrap(ctx, name, b, p)
 	if sealed != nil && isLost(err) {
-		k.issuer(p.issuerID(b)).giveUp(sealed.Generation)
+		k.issuer(p.issuerID(b)).giveUp(sealed.Generation, k.now())
 		kek, sealed, err = k.reserveAndUnwrap(ctx, name, b, p)
 	}
 	if forbidden := <-checked; forbidden != nil {
@@ -161,11 +162,15 @@ func (p *sealingPlan) issuerID(b *bucketRecord) issuerID {
 	return issuerID{bucket: b.ID}
 }
 
-// giveUp has another generation made for new objects, unless there is one.
-func (is *issuer) giveUp(generation uint32) {
+// giveUp has another generation made for new objects, unless there is one. A backend that unwraps nothing of what it has
+// wrapped gets one more generation a minute, not one with every write.
+func (is *issuer) giveUp(generation uint32, now time.Time) {
 	is.mu.Lock()
 	defer is.mu.Unlock()
-	is.lost = max(is.lost, generation)
+	if generation <= is.lost || now.Sub(is.gaveUp) < minKEKAge {
+		return
+	}
+	is.lost, is.gaveUp = generation, now
 	if is.generation <= is.lost {
 		is.left = 0
 	}

@@ -174,6 +174,29 @@ func TestNewKeyUnderAnOldName(t *testing.T) {
 	wantKind(t, err, object.KindCorrupt)
 }
 
+// TestBackendThatUnwrapsNothing is not asked for a KEK with every write that fails.
+func TestBackendThatUnwrapsNothing(t *testing.T) {
+	t.Parallel()
+	_, s, fake := openSealed(t)
+	yes := true
+	how := object.Sealing{Mode: object.ModeSSEKMS, KeyID: "app", BucketKey: &yes}
+	putSealed(t, s, "bucket", "key", data(10, 1), how)
+	fake.SetRule(func(_ context.Context, op kmstest.Op, _ string) error {
+		if op == kmstest.OpUnwrap {
+			return kms.Crypto
+		}
+		return nil
+	})
+	before := fake.Calls(kmstest.OpGenerateKEK)
+	for range 5 {
+		_, err := s.Put(t.Context(), object.PutRequest{Bucket: "bucket", Key: "next", Body: bytes.NewReader(nil), Sealing: how})
+		wantKind(t, err, object.KindCorrupt)
+	}
+	if n := fake.Calls(kmstest.OpGenerateKEK) - before; n != 1 {
+		t.Errorf("%d KEKs were made", n)
+	}
+}
+
 // TestDisabledKeyStopsWrites: also those under a KEK of the bucket that the key could still unwrap.
 func TestDisabledKeyStopsWrites(t *testing.T) {
 	t.Parallel()
