@@ -8,7 +8,7 @@
 // and the one error vocabulary of key services (Error, Kind) with the codes that
 // front doors answer (Kind.Codes). What a backend may do beyond the two are
 // small interfaces of their own (Creator, Lifecycle, Describer, Crypter,
-// Wrapper, BatchRewrapper, Reporter); the functions of the same names as their
+// Wrapper, BatchRewrapper, Gate, Reporter); the functions of the same names as their
 // methods ask any backend, and answer Unsupported for one that cannot.
 //
 // The built-in keyring is package kms/local; kms/manager configures, starts,
