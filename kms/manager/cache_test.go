@@ -254,6 +254,39 @@ func TestDestroyKeyEndsLeases(t *testing.T) {
 	}
 }
 
+// TestCheckEncrypt tells of a disabled key whose KEK is leased, leaves it to the lease where the backend cannot tell, and
+// keeps a record of what was refused.
+func TestCheckEncrypt(t *testing.T) {
+	t.Parallel()
+	w := newWorld()
+	var refused []manager.Use
+	w.options.Record = func(_ context.Context, use manager.Use) error {
+		if use.Err != nil {
+			refused = append(refused, use)
+		}
+		return nil
+	}
+	m := w.open(t)
+	must(t, m.Apply(t.Context(), vault("https://a")))
+	i := issue(t, m, cipher.ModeSSEKMS, "")
+	ref, err := m.Resolve(t.Context(), cipher.ModeSSEKMS, "")
+	must(t, err)
+	must(t, m.CheckEncrypt(t.Context(), ref))
+	must(t, m.Do(t.Context(), cipher.InstanceID{}, func(ctx context.Context, s manager.Service) error {
+		_, err := kms.DisableKey(ctx, s, ref.KeyID)
+		return err
+	}))
+	wantKind(t, m.CheckEncrypt(t.Context(), ref), kms.Disabled)
+	must(t, i.check(t.Context(), m))
+	if len(refused) != 1 || refused[0].KeyID != ref.KeyID || !errors.Is(refused[0].Err, kms.Disabled) {
+		t.Errorf("refused %+v", refused)
+	}
+	for _, kind := range []kms.Kind{kms.Unavailable, kms.Denied, kms.NotFound} {
+		w.sites["https://a"].set(nil, failing(kind))
+		must(t, m.CheckEncrypt(t.Context(), ref))
+	}
+}
+
 // TestRequestsAreBounded asks backends that hang, one of which does not heed its
 // context.
 func TestRequestsAreBounded(t *testing.T) {
