@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"context"
 	"errors"
+	"maps"
 	"slices"
 	"strings"
 
@@ -247,21 +248,25 @@ func (w *rewrapping) uploads(ctx context.Context) error {
 
 // generations rewraps the KEKs of the bucket that no object needed on the way.
 func (w *rewrapping) generations(ctx context.Context) error {
-	var found []uint32
+	found := map[uint32]kekRecord{}
 	err := w.store.scanPrefix(ctx, kekPrefix(w.bucket.ID), func(kv metastore.KV) error {
+		var r kekRecord
 		id, err := parseKEKKey(kv.Key)
-		found = append(found, id.generation)
+		if err == nil {
+			err = decode(kv.Value, &r)
+		}
+		found[id.generation] = r
 		return err
 	})
-	for _, generation := range found {
+	for _, generation := range slices.Sorted(maps.Keys(found)) {
 		if err != nil {
 			return err
 		}
 		if w.shared[generation] != nil { // its objects were told of
 			continue
 		}
-		mode := cipher.ModeSSEKMS
-		if generation == w.bucket.Generation {
+		mode, r := cipher.ModeSSEKMS, found[generation]
+		if generation == w.bucket.Generation || r.Instance == w.home.Instance && r.KeyID == w.home.KeyID { // or it was SSE-S3's
 			mode = cipher.ModeSSES3
 		}
 		if shared := w.sharedKEK(ctx, generation, mode); shared.err != nil {

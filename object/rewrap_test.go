@@ -172,6 +172,42 @@ func (v *versioned) Resolve(ctx context.Context, mode cipher.Mode, keyID string)
 	return ref, err
 }
 
+// moving has a second backend that KEKs can be moved to.
+type moving struct{ twoBackends }
+
+func (m moving) Move(ctx context.Context, w kms.Wrapped, keyContext []byte, to kms.KeyRef) (kms.Wrapped, error) {
+	kek, err := m.Unwrap(ctx, w, keyContext)
+	if err != nil {
+		return kms.Wrapped{}, err
+	}
+	defer kek.Wipe()
+	return kms.WrapKEK(ctx, m.second, to.KeyID, kek, keyContext)
+}
+
+// TestMoveLeavesTheKEKsOfSSES3 moves what SSE-KMS has to another backend. A KEK of SSE-S3 that no object needs any more
+// stays where those of SSE-S3 are, as the present one does.
+func TestMoveLeavesTheKEKsOfSSES3(t *testing.T) {
+	t.Parallel()
+	env := objecttest.New()
+	second, now := kmstest.NewFake("app"), time.Now()
+	s := env.Open(t, func(o *object.Options) {
+		o.Now = func() time.Time { return now }
+		o.Keys = moving{twoBackends{object.SingleKey{Backend: env.Keyring, KeyID: object.DefaultKeyID}, second}}
+	})
+	newBucket(t, s, "bucket")
+	put(t, s, "bucket", "key", data(10, 1))
+	now = now.Add(91 * 24 * time.Hour)
+	put(t, s, "bucket", "key", data(10, 2))
+	to := kms.KeyRef{Instance: second.Instance(), KeyID: "app"}
+	if _, err := s.Rewrap(t.Context(), object.RewrapRequest{Bucket: "bucket", To: to}); err != nil {
+		t.Fatal(err)
+	}
+	entries, err := s.Census(t.Context())
+	if err != nil || len(entries) != 1 || entries[0].Instance != env.Keyring.Instance() || entries[0].KEKs != 2 {
+		t.Errorf("census %+v, error %v", entries, err)
+	}
+}
+
 // TestBucketKEKFollowsRotation makes a new generation after a rotation, once, also where the backend lags behind.
 func TestBucketKEKFollowsRotation(t *testing.T) {
 	t.Parallel()
