@@ -15,8 +15,9 @@ type RenameRequest struct {
 }
 
 // Rename renames within a bucket. A file takes the place of a file, a directory that of an empty directory; else it
-// fails with KindNotEmpty, or with KindNotDirectory or KindIsDirectory where one is a file and the other is not. Object
-// and inode number stay. S3 sees the old names or the new ones, never something between.
+// fails with KindNotEmpty, or with KindNotDirectory or KindIsDirectory where one is a file and the other is not. What is
+// exchanged may be of either kind. Object and inode number stay, but for a directory that nobody made: it gets a number
+// of its own. S3 sees the old names or the new ones, never something between.
 func (s *Store) Rename(ctx context.Context, req RenameRequest) error {
 	return s.wrap("rename", req.Bucket, req.From, s.rename(ctx, &req))
 }
@@ -28,8 +29,12 @@ func (s *Store) rename(ctx context.Context, req *RenameRequest) error {
 	if err := s.space.admitChange(ctx); err != nil {
 		return err
 	}
-	if isDirectory(req.From) {
-		return s.moving(ctx, req.Bucket, nil, func() error { return s.renameDir(ctx, req) })
+	switch {
+	case isDirectory(req.From) != isDirectory(req.To):
+		dir, file := req.split()
+		return s.moving(ctx, req.Bucket, []string{file.From}, func() error { return s.renameDir(ctx, dir, file) })
+	case isDirectory(req.From):
+		return s.moving(ctx, req.Bucket, nil, func() error { return s.renameDir(ctx, req, nil) })
 	}
 	return s.moving(ctx, req.Bucket, []string{req.From, req.To}, func() error { return s.renameFile(ctx, req) })
 }
@@ -38,17 +43,30 @@ func (r *RenameRequest) validate() error {
 	switch {
 	case r.NoReplace && r.Exchange:
 		return errKindf(KindInvalidArgument, "either NoReplace or Exchange")
-	case isDirectory(r.From) && !isDirectory(r.To):
+	case !r.Exchange && isDirectory(r.From) && !isDirectory(r.To):
 		return errKind(KindNotDirectory)
-	case !isDirectory(r.From) && isDirectory(r.To):
+	case !r.Exchange && !isDirectory(r.From) && isDirectory(r.To):
 		return errKind(KindIsDirectory)
-	case isDirectory(r.From) && r.From != r.To && (strings.HasPrefix(r.To, r.From) || r.Exchange && strings.HasPrefix(r.From, r.To)):
+	case isDirectory(r.From) && r.From != r.To && strings.HasPrefix(r.To, r.From),
+		isDirectory(r.To) && r.From != r.To && r.Exchange && strings.HasPrefix(r.From, r.To):
 		return errKindf(KindInvalidArgument, "a directory cannot move into itself")
+	case isDirectory(r.From) != isDirectory(r.To) && strings.TrimSuffix(r.From, "/") == strings.TrimSuffix(r.To, "/"):
+		return errKindf(KindInvalidArgument, "a file and a directory beside it have one name")
 	}
 	if err := ValidateKey(r.From); err != nil {
 		return err
 	}
 	return ValidateKey(r.To)
+}
+
+// split makes the exchange of a directory and a file two renames, to names that must be free.
+func (r *RenameRequest) split() (dir, file *RenameRequest) {
+	d, f := r.From, r.To
+	if !isDirectory(d) {
+		d, f = f, d
+	}
+	return &RenameRequest{Bucket: r.Bucket, From: d, To: f + "/", NoReplace: true},
+		&RenameRequest{Bucket: r.Bucket, From: f, To: strings.TrimSuffix(d, "/")}
 }
 
 func (s *Store) renameFile(ctx context.Context, req *RenameRequest) error {

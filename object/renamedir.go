@@ -11,18 +11,21 @@ import (
 
 const (
 	// moveBatch is what one transaction moves, in weights: each is written and deleted, beside the directory itself.
-	moveBatch     = 40
+	moveBatch     = 36
 	maxMovedBytes = metastore.MaxTransactionSize / 2
 )
 
 // renameDir renames a directory. It first marks the rename in the bucket's record, so that nobody changes what is below
 // either name; then looks, in a later snapshot, what there is; then renames. A few names move in that transaction. For
-// more, it lets the bucket's record say that everything has moved, and the mover follows.
-func (s *Store) renameDir(ctx context.Context, req *RenameRequest) error {
+// more, it lets the bucket's record say that everything has moved, and the mover follows. A file, if there is one, is
+// renamed in the same transaction.
+func (s *Store) renameDir(ctx context.Context, req, file *RenameRequest) error {
 	if err := s.mayRename(ctx, req, nil); err != nil || req.From == req.To {
 		return err
 	}
-	d := &dirRename{req: req, entry: renameEntry{ID: cipher.NewWriterID(), From: req.From, To: req.To, State: renamePreparing}}
+	d := &dirRename{req: req, file: file, entry: renameEntry{
+		ID: cipher.NewWriterID(), From: req.From, To: req.To, State: renamePreparing,
+	}}
 	for i := range d.inodes {
 		var err error
 		if d.inodes[i], err = s.inodes.take(ctx); err != nil {
@@ -56,8 +59,9 @@ func (s *Store) renameDir(ctx context.Context, req *RenameRequest) error {
 // dirRename is a rename of a directory under way.
 type dirRename struct {
 	req    *RenameRequest
-	entry  renameEntry // that marks it
-	inodes [2]uint64   // for directories that have no number of their own
+	file   *RenameRequest // that is renamed too, or nil
+	entry  renameEntry    // that marks it
+	inodes [2]uint64      // for directories that have no number of their own
 	bucket cipher.BucketID
 	found  *survey
 	moves  []renameEntry // what is left to the mover
@@ -65,6 +69,9 @@ type dirRename struct {
 
 // tell lets open files follow.
 func (d *dirRename) tell(t *files) {
+	if d.file != nil {
+		t.renamed(d.bucket, d.file.From, d.file.To)
+	}
 	if !d.req.Exchange {
 		t.renamed(d.bucket, d.req.From, d.req.To)
 		return
@@ -160,6 +167,9 @@ func (d *dirRename) commit(n *nameWriter) error {
 		return errKindf(KindOperationAborted, "the rename was given up")
 	}
 	d.moves = nil
+	if err := d.renameFile(n); err != nil {
+		return err
+	}
 	rename := d.rename
 	if d.req.Exchange {
 		rename = d.exchange
@@ -171,6 +181,27 @@ func (d *dirRename) commit(n *nameWriter) error {
 		return err
 	}
 	return n.touchBoth(d.req)
+}
+
+// renameFile gives the file its new name, which must be free.
+func (d *dirRename) renameFile(n *nameWriter) error {
+	if d.file == nil {
+		return nil
+	}
+	from, err := n.current(d.file.From)
+	if err != nil {
+		return err
+	}
+	to, err := n.current(d.file.To)
+	switch {
+	case err != nil:
+		return err
+	case from == nil:
+		return errKind(KindNoSuchKey)
+	case to != nil:
+		return errKind(KindExists)
+	}
+	return n.move(d.file, from, nil)
 }
 
 // rename gives the directory the name To, and what is in it with it or later.

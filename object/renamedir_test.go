@@ -145,14 +145,17 @@ func TestRenameDirectoryRefuses(t *testing.T) {
 		req  object.RenameRequest
 		want object.Kind
 	}{
-		"nothing there":   {object.RenameRequest{From: "none/", To: "c/"}, object.KindNoSuchKey},
-		"not empty":       {object.RenameRequest{From: "a/", To: "b/"}, object.KindNotEmpty},
-		"exists":          {object.RenameRequest{From: "b/", To: "empty/", NoReplace: true}, object.KindExists},
-		"into itself":     {object.RenameRequest{From: "a/", To: "a/b/"}, object.KindInvalidArgument},
-		"onto its parent": {object.RenameRequest{From: "a/x/", To: "a/"}, object.KindNoSuchKey},
-		"too long":        {object.RenameRequest{From: "a/", To: strings.Repeat("l", 30) + "/"}, object.KindKeyTooLong},
-		"root":            {object.RenameRequest{From: "", To: "c/"}, object.KindInvalidArgument},
-		"to a file":       {object.RenameRequest{From: "a/", To: "file"}, object.KindNotDirectory},
+		"nothing there":    {object.RenameRequest{From: "none/", To: "c/"}, object.KindNoSuchKey},
+		"not empty":        {object.RenameRequest{From: "a/", To: "b/"}, object.KindNotEmpty},
+		"exists":           {object.RenameRequest{From: "b/", To: "empty/", NoReplace: true}, object.KindExists},
+		"into itself":      {object.RenameRequest{From: "a/", To: "a/b/"}, object.KindInvalidArgument},
+		"onto its parent":  {object.RenameRequest{From: "a/x/", To: "a/"}, object.KindNoSuchKey},
+		"too long":         {object.RenameRequest{From: "a/", To: strings.Repeat("l", 30) + "/"}, object.KindKeyTooLong},
+		"root":             {object.RenameRequest{From: "", To: "c/"}, object.KindInvalidArgument},
+		"to a file":        {object.RenameRequest{From: "a/", To: "file"}, object.KindNotDirectory},
+		"exchange beside":  {object.RenameRequest{From: "file", To: "file/", Exchange: true}, object.KindInvalidArgument},
+		"exchange inside":  {object.RenameRequest{From: "a/x", To: "a/", Exchange: true}, object.KindInvalidArgument},
+		"exchange no file": {object.RenameRequest{From: "none", To: "b/", Exchange: true}, object.KindNoSuchKey},
 	} {
 		t.Run(name, func(t *testing.T) {
 			c.req.Bucket = "bucket"
@@ -441,6 +444,42 @@ func TestUploadKeepsItsKey(t *testing.T) {
 	for more := true; more; { // what was under way is over
 		if more, err = s.StepMover(ctx); err != nil {
 			t.Fatal(err)
+		}
+	}
+}
+
+// TestExchangeFileAndDirectory exchanges things of different kinds, to and fro.
+func TestExchangeFileAndDirectory(t *testing.T) {
+	t.Parallel()
+	ctx := context.Background()
+	for _, batch := range []int{1, 36} {
+		s := objecttest.New().Open(t, func(o *object.Options) { smallLayout(o); object.SmallMoves(o, batch) })
+		newBucket(t, s, "bucket")
+		for _, key := range []string{"f", "p/d/x", "p/d/y", "p/d/z/1"} {
+			put(t, s, "bucket", key, data(10, 1))
+		}
+		file := stat(t, s, "f")
+		if err := s.Rename(ctx, object.RenameRequest{Bucket: "bucket", From: "f", To: "p/d/", Exchange: true}); err != nil {
+			t.Fatal(err)
+		}
+		keys, err := keysOf(s, "")
+		if want := []string{"f/", "f/x", "f/y", "f/z/1", "p/", "p/d"}; err != nil || !slices.Equal(keys, want) {
+			t.Errorf("%q, want %q: %v", keys, want, err)
+		}
+		if got := stat(t, s, "p/d"); got.Object != file.Object || got.Inode != file.Inode {
+			t.Errorf("%+v, was %+v", got, file)
+		}
+		dir := stat(t, s, "f/")
+		if err := s.Rename(ctx, object.RenameRequest{Bucket: "bucket", From: "f/", To: "p/d", Exchange: true}); err != nil {
+			t.Fatal(err)
+		}
+		settled(t, s)
+		keys, err = keysOf(s, "")
+		if want := []string{"f", "p/", "p/d/", "p/d/x", "p/d/y", "p/d/z/1"}; err != nil || !slices.Equal(keys, want) {
+			t.Errorf("%q, want %q: %v", keys, want, err)
+		}
+		if again := stat(t, s, "p/d/"); again.Inode != dir.Inode || again.Object != dir.Object {
+			t.Errorf("%+v, was %+v", again, dir)
 		}
 	}
 }
