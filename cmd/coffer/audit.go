@@ -39,11 +39,6 @@ func (h *house) openAudit(ctx context.Context, cfg config.Audit) error {
 		return err
 	}
 	h.opened("lock of the audit log", lock.Unlock)
-	if h.home.Replaced { // the log went with the data, as was agreed to
-		if err := audit.Unanchor(h.home.Config); err != nil {
-			return err
-		}
-	}
 	key := h.home.Key.Derive(cipher.LabelAudit)
 	defer key.Wipe()
 	volume, dir := auditVolume(cfg.Dir)

@@ -49,7 +49,7 @@ type cli struct {
 
 const description = `Encrypted object store with an S3 API.
 
-A flag with a variable shown beside it is a setting: it has that environment variable, and a line of the same name without dashes in the configuration file. A flag wins over a variable, a variable over the file. No flag takes a secret. Where HOME is not set, the configuration directory is /etc/coffer and the data directory /var/lib/coffer. Names that begin with kms- stand in the section kms of the file, without that beginning.`
+A flag with a variable shown beside it is a setting: it has that environment variable, and a line of the same name without dashes in the configuration file. A flag wins over a variable, a variable over the file. No flag takes a secret. Where HOME is not set, the configuration directory is /etc/coffer, the data directory /var/lib/coffer, and that of the audit log /var/log/coffer/audit. Names that begin with kms- stand in the section kms of the file, without that beginning.`
 
 // streams are the standard streams of the process.
 type streams struct {

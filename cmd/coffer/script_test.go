@@ -82,6 +82,7 @@ func scripts(dir string, setup func(*testscript.Env) error) testscript.Params {
 			env.Setenv("COFFER_METRICS_LISTEN", "off")
 			env.Setenv("HOME", filepath.Join(env.WorkDir, "home"))
 			env.Setenv("ETC", filepath.Join(env.WorkDir, "home", ".config", "coffer"))
+			env.Setenv("LOG", filepath.Join(env.WorkDir, "home", ".local", "state", "coffer", "audit"))
 			env.Setenv("VAR", filepath.Join(env.WorkDir, "home", ".local", "share", "coffer"))
 			if err == nil && setup != nil {
 				err = setup(env)

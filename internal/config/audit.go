@@ -6,6 +6,7 @@ import (
 	"path/filepath"
 	"strconv"
 
+	"coffer/internal/home"
 	"coffer/kms/audit"
 )
 
@@ -20,7 +21,7 @@ type Audit struct {
 
 // AuditPlaceFlags say where the audit log is.
 type AuditPlaceFlags struct {
-	AuditDir string `placeholder:"DIR" group:"audit" help:"Directory of the audit log, its alone (default: audit in the data directory)."`
+	AuditDir string `placeholder:"DIR" group:"audit" help:"Directory of the audit log, its alone, outside the data directory (default: ${audit_dir}, or audit in another configuration directory)."`
 }
 
 // AuditFlags say how the audit log is kept.
@@ -65,16 +66,50 @@ func parseAuditFiles(s string) (int, error) {
 	return int(n), nil
 }
 
-// completeAudit puts the log beside the data, unless another place was named, which nothing else lies in.
+// auditDir gives the directory of the audit log where none is named. A log belongs to the keys that chain it, so its place
+// follows from the configuration directory alone, whoever names that and in which way: each has another, and so no two stores
+// share one.
+func (src Sources) auditDir(configDir string) string {
+	usual, _ := src.defaultPlaces()
+	state, user := src.lookup("XDG_STATE_HOME"), src.lookup("HOME")
+	switch {
+	case configDir == serviceConfigDir:
+		return serviceAuditDir
+	case configDir == usual && filepath.IsAbs(state):
+		return filepath.Join(state, "coffer", "audit")
+	case user != "" && configDir == filepath.Join(user, ".config", "coffer"):
+		return filepath.Join(user, ".local", "state", "coffer", "audit")
+	}
+	return filepath.Join(configDir, "audit")
+}
+
+// placeAudit makes the default of audit-dir, which depends on another setting.
+func (l *loader) placeAudit() {
+	g := l.strongest("config-dir")
+	configDir, err := wholePath(g.text(), g.origin)
+	if err != nil {
+		return // apply reports it
+	}
+	origin := Origin{Source: FromDefault, Name: "audit-dir"}
+	l.layers[FromDefault]["audit-dir"] = given{values: []string{l.src.auditDir(configDir)}, origin: origin}
+}
+
+// completeAudit refuses a place in which something else lies, or which must not show what the log has.
 func (l *loader) completeAudit() {
-	c := &l.config.Audit
-	if _, named := l.winner["audit-dir"]; !named {
-		c.Dir = l.config.Home.Places.Audit()
+	c, places := &l.config.Audit, &l.config.Home.Places
+	if !c.Enabled || c.Dir == "" || places.Config == "" || places.Data == "" {
 		return
 	}
-	for _, taken := range []string{l.config.Home.Places.Data, l.config.Home.Places.Config} {
-		if c.Dir != "" && filepath.Clean(c.Dir) == filepath.Clean(taken) {
-			l.faults.add(l.winner["audit-dir"].origin, errors.New("is the data or the configuration directory; name one for the log alone"))
-		}
+	places.Audit = c.Dir
+	origin := l.winner["audit-dir"].origin
+	if c.Dir == places.Config {
+		l.faults.add(origin, errors.New("is the configuration directory; name one for the log alone"))
+	}
+	err := places.CheckAudit()
+	if _, inside := errors.AsType[*home.AuditInsideDataError](err); inside {
+		err = fmt.Errorf("%w; name another directory by --audit-dir or %s", err, Variable("audit-dir"))
+	}
+	if err != nil {
+		l.faults.add(origin, err)
 	}
 }

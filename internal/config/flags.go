@@ -68,8 +68,9 @@ type NewSecretFlags struct {
 
 // HelpVars gives the defaults that the help texts of the flags name.
 func HelpVars(src Sources) kong.Vars {
-	vars := kong.Vars{}
-	for _, s := range settings(src.defaultPlaces()) {
+	configDir, dataDir := src.defaultPlaces()
+	vars := kong.Vars{helpVar("audit-dir"): src.auditDir(configDir)}
+	for _, s := range settings(configDir, dataDir) {
 		if len(s.fallback) == 1 {
 			vars[helpVar(s.name)] = s.fallback[0]
 		}

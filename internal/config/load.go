@@ -17,6 +17,13 @@ import (
 // defaultFile is the configuration file's name in the configuration directory.
 const defaultFile = "coffer.yaml"
 
+// The directories of a service, which has no home.
+const (
+	serviceConfigDir = "/etc/coffer"
+	serviceDataDir   = "/var/lib/coffer"
+	serviceAuditDir  = "/var/log/coffer/audit"
+)
+
 // maxSecretFileSize is the longest file that a secret is read from, in bytes.
 const maxSecretFileSize = 64 << 10
 
@@ -50,7 +57,7 @@ func (src Sources) lookup(variable string) string {
 
 // defaultPlaces gives the directories that are used when nothing is said.
 func (src Sources) defaultPlaces() (configDir, dataDir string) {
-	configDir, dataDir = "/etc/coffer", "/var/lib/coffer"
+	configDir, dataDir = serviceConfigDir, serviceDataDir
 	if dir, err := src.UserConfigDir(); err == nil {
 		configDir = filepath.Join(dir, "coffer")
 	}
@@ -69,6 +76,7 @@ func Load(src Sources) (*Config, error) {
 	l.readFlags()
 	l.readEnvironment()
 	l.readFile()
+	l.placeAudit()
 	l.apply()
 	l.complete()
 	return &l.config.Config, l.faults.err()

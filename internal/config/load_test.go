@@ -230,6 +230,10 @@ func TestKeysBesideData(t *testing.T) {
 		t.Errorf("keys inside the data directory: %v", err)
 	}
 	src.Flags["dangerously-keep-keys-beside-data"] = []string{"true"}
+	if _, err := Load(src); err == nil || !strings.Contains(err.Error(), "default of audit-dir: the audit log "+dir+"/etc/audit would lie inside") {
+		t.Errorf("with the flag, which is about keys alone: %v", err)
+	}
+	src.Flags["audit-dir"] = []string{t.TempDir()}
 	if _, err := Load(src); err != nil {
 		t.Errorf("with the flag: %v", err)
 	}

@@ -19,6 +19,7 @@
 //	keyring/           the built-in keyring (package kms/local)
 //	root.credentials   root access key and secret key, where none are given
 //	audit.head         a line that the audit log must have (package kms/audit)
+//	audit/             the audit log, where no other place is meant for it
 //	coffer.yaml        the configuration file, where there is one
 //
 // root.credentials is a shared credentials file as AWS clients read it, with
@@ -29,8 +30,10 @@
 //	store     marker: one line, "coffer store 1 " and the store id as 32
 //	          hexadecimal digits, or "coffer store 1 unfinished"
 //	meta/     the metastore
-//	audit/    the audit log (package kms/audit), unless it is kept elsewhere
 //	chunks/   the chunk store
+//
+// No file of it, and no name of one, shows the name of a bucket or an object. The
+// audit log has names of buckets, so it is refused there.
 //
 // The marker protects from mistakes, not from an attacker: bytes of another
 // store do not open with this store's key anyway.
@@ -41,7 +44,7 @@
 // marker with the store id. Whatever a power cut leaves of it, the next start
 // finishes: store.key is the point from which the store exists, and nothing is
 // stored before the marker names it. store.key is never made where the data
-// directory or the keyring holds anything.
+// directory, the keyring or the audit log holds anything.
 //
 // # What it does not do
 //

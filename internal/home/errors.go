@@ -27,6 +27,15 @@ func (e *KeysBesideDataError) Error() string {
 	return fmt.Sprintf("the key %s would lie inside the data directory %s, where a copy of the data carries its key along", e.Key, e.Data)
 }
 
+// AuditInsideDataError says that the audit log lies where nothing may show a name
+// in the clear.
+type AuditInsideDataError struct{ Audit, Data string }
+
+// Error names both.
+func (e *AuditInsideDataError) Error() string {
+	return fmt.Sprintf("the audit log %s would lie inside the data directory %s, where no name is in the clear, and it names buckets", e.Audit, e.Data)
+}
+
 // InUseError says that another process has a directory.
 type InUseError struct{ Dir string }
 

@@ -67,6 +67,9 @@ func Open(o Options) (*Home, error) {
 			return nil, err
 		}
 	}
+	if err := o.Places.CheckAudit(); err != nil {
+		return nil, err
+	}
 	v := o.volumes()
 	if _, err := survey(o, v); err != nil {
 		return nil, err

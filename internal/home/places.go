@@ -7,6 +7,7 @@ import (
 	"path/filepath"
 
 	"coffer/chunk/localdisk"
+	"coffer/internal/disk"
 	"coffer/kms/local"
 	"coffer/kms/storekey"
 )
@@ -21,7 +22,6 @@ const (
 const (
 	markerFile = "store"
 	metaDir    = "meta"
-	auditDir   = "audit"
 	chunkDir   = localdisk.DefaultDir
 )
 
@@ -31,6 +31,7 @@ type Places struct {
 	Data       string // directory of sealed bytes and names
 	UnlockKey  string // key file that unlocks the store
 	Passphrase string // file of the passphrase that unlocks the store, "" for none
+	Audit      string // directory of the audit log, "" for none
 }
 
 func (p Places) storeKey() string { return filepath.Join(p.Config, storekey.FileName) }
@@ -39,9 +40,6 @@ func (p Places) keyring() string { return filepath.Join(p.Config, local.DefaultD
 
 // Credentials is the path of the root credentials.
 func (p Places) Credentials() string { return filepath.Join(p.Config, CredentialsFile) }
-
-// Audit is the path of the audit log, unless another is named.
-func (p Places) Audit() string { return filepath.Join(p.Data, auditDir) }
 
 // Meta is the path of the metastore.
 func (p Places) Meta() string { return filepath.Join(p.Data, metaDir) }
@@ -62,6 +60,20 @@ func (p Places) CheckApart() error {
 		}
 	}
 	return nil
+}
+
+// CheckAudit fails with an *AuditInsideDataError when the audit log, which has
+// the names of buckets in the clear, lies inside the data directory, also by way
+// of symbolic links.
+func (p Places) CheckAudit() error {
+	if p.Audit == "" {
+		return nil
+	}
+	inside, err := disk.Inside(p.Audit, p.Data)
+	if err == nil && inside {
+		err = &AuditInsideDataError{Audit: p.Audit, Data: p.Data}
+	}
+	return err
 }
 
 // Exposed lists the files of secrets that others than their owner may read. A

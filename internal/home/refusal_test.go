@@ -51,6 +51,36 @@ func dataRefusals() []refusal {
 			},
 			want: "the keyring", is: is[*KeyMissingError],
 		}, {
+			name: "audit log without store.key",
+			setup: func(t *testing.T, o *Options) {
+				o.Places.Audit = filepath.Join(filepath.Dir(o.Places.Data), "log")
+				put(t, filepath.Join(o.Places.Audit, "state"), "x")
+			},
+			want: "/log needs it", is: is[*KeyMissingError],
+		}, {
+			name: "audit log in the data directory",
+			setup: func(t *testing.T, o *Options) {
+				o.Places.Audit = filepath.Join(o.Places.Data, "audit")
+			},
+			want: "no name is in the clear", is: is[*AuditInsideDataError],
+		}, {
+			name: "audit log linked into the data directory",
+			setup: func(t *testing.T, o *Options) {
+				serve(t, *o)
+				o.KeysBesideData = true // which is about keys
+				o.Places.Audit = filepath.Join(filepath.Dir(o.Places.Data), "log")
+				if err := os.Symlink(filepath.Join(o.Places.Data, metaDir), o.Places.Audit); err != nil {
+					t.Fatal(err)
+				}
+			},
+			want: "/log would lie inside", is: is[*AuditInsideDataError],
+		}, {
+			name: "files of an audit log in an empty data directory",
+			setup: func(t *testing.T, o *Options) {
+				put(t, filepath.Join(o.Places.Data, "audit", "state"), "x")
+			},
+			want: "it holds audit", is: is[*ForeignError],
+		}, {
 			name: "data of another store",
 			setup: func(t *testing.T, o *Options) {
 				other := options(t)

@@ -7,9 +7,11 @@ import (
 
 	"coffer/cipher"
 	"coffer/internal/disk"
-	"coffer/kms/local"
 	"coffer/kms/storekey"
 )
+
+// lostFound is what file systems have at their root, and no file of anybody's.
+const lostFound = "lost+found"
 
 // stage is how far a store has come.
 type stage uint8
@@ -50,7 +52,7 @@ func survey(o Options, v volumes) (finding, error) {
 	}
 	file, err := storekey.Load(storekey.Options{FS: v.config})
 	if errors.Is(err, storekey.ErrMissing) {
-		return finding{stage: stageNew}, checkNew(o.Places, v, m, found, foreign)
+		return finding{stage: stageNew}, checkNew(o.Places, m, found, foreign)
 	}
 	if err != nil {
 		return finding{}, err
@@ -72,7 +74,7 @@ func contents(data disk.FS) (store bool, foreign []string, err error) {
 			return false, nil, err
 		case e.Name == metaDir || e.Name == chunkDir:
 			store = true
-		case e.Name == markerFile, e.Name == auditDir, disk.IsTemp(e.Name), e.Name == "lost+found":
+		case e.Name == markerFile, disk.IsTemp(e.Name), e.Name == lostFound:
 		default:
 			foreign = append(foreign, e.Name)
 		}
@@ -82,7 +84,7 @@ func contents(data disk.FS) (store bool, foreign []string, err error) {
 }
 
 // checkNew refuses to make a store.key where something needs a former one.
-func checkNew(p Places, v volumes, m marker, store bool, foreign []string) error {
+func checkNew(p Places, m marker, store bool, foreign []string) error {
 	missing := func(found string) error { return &KeyMissingError{StoreKey: p.storeKey(), Found: found} }
 	if store || !m.store.IsZero() {
 		return missing("the data directory " + p.Data)
@@ -90,21 +92,34 @@ func checkNew(p Places, v volumes, m marker, store bool, foreign []string) error
 	if len(foreign) > 0 {
 		return &ForeignError{Data: p.Data, Names: foreign}
 	}
-	for _, needs := range []struct {
-		volume     disk.FS
-		dir, found string
-	}{{v.config, local.DefaultDir, "the keyring " + p.keyring()}, {v.data, auditDir, "the audit log " + p.Audit()}} {
-		for _, err := range needs.volume.ReadDir(needs.dir) {
-			if errors.Is(err, fs.ErrNotExist) {
-				break
-			}
-			if err != nil {
-				return err
-			}
-			return missing(needs.found)
+	for _, needs := range []struct{ dir, found string }{{p.keyring(), "the keyring"}, {p.Audit, "the audit log"}} {
+		if needs.dir == "" {
+			continue
+		}
+		holds, err := holdsFiles(disk.NewOS(needs.dir))
+		if err != nil {
+			return err
+		}
+		if holds {
+			return missing(needs.found + " " + needs.dir)
 		}
 	}
 	return nil
+}
+
+// holdsFiles reports whether a directory, which may be missing, has an entry.
+func holdsFiles(dir disk.FS) (bool, error) {
+	for e, err := range dir.ReadDir(".") {
+		switch {
+		case errors.Is(err, fs.ErrNotExist):
+			return false, nil
+		case err != nil:
+			return false, err
+		case e.Name != lostFound:
+			return true, nil
+		}
+	}
+	return false, nil
 }
 
 // checkKnown compares the store.key that is there with the data directory.

@@ -75,14 +75,6 @@ func Anchored(fsys disk.FS) (Head, bool, error) {
 	return a.Head, true, nil
 }
 
-// Unanchor forgets the head that was kept, so that Open makes a new log where there is none.
-func Unanchor(fsys disk.FS) error {
-	if err := fsys.Remove(AnchorName); err != nil && !isNotExist(err) {
-		return fmt.Errorf("forget the head that is kept: %w", err)
-	}
-	return fsys.SyncDir(".")
-}
-
 // moor keeps the sealed head in the anchor, if that is due. An anchor that cannot be written is no reason to stop: it is
 // older then.
 func (w *writer) moor(now bool) {

@@ -77,8 +77,7 @@ func TestAnchor(t *testing.T) {
 	}
 	replace(nil)
 	opens(ErrState)
-	do(t, Unanchor(apart))
-	do(t, Unanchor(apart))
+	do(t, apart.Remove(AnchorName))
 	opens(nil) // a new log was agreed to
 	again, _, err := Anchored(apart)
 	do(t, err)

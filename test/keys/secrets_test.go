@@ -51,7 +51,7 @@ func TestNoSecretGetsOut(t *testing.T) {
 	w.crash()
 	w.stop()
 	needles := append(w.needles(), w.insideKeys()...)
-	if lines, err := filepath.Glob(filepath.Join(w.dir, "data", "audit", "*")); err != nil || len(lines) == 0 {
+	if lines, err := filepath.Glob(filepath.Join(w.dir, "config", "audit", "*")); err != nil || len(lines) == 0 {
 		t.Errorf("there is no audit log, %v", err) // it is among the files
 	}
 	w.keep("server.log", w.log.String())
