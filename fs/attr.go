@@ -144,7 +144,11 @@ func (f *filesystem) tellAttr(n *node, found *object.Node, valid time.Duration, 
 // kernel may keep it.
 func (f *filesystem) stat(n *node, fh uint64) (found object.Node, valid time.Duration, err error) {
 	if file := f.openOf(n, fh); file != nil {
-		return file.Node(), f.set.EntryTimeout, nil
+		found = file.Node()
+		if found.Links > 1 || found.Links > 0 && f.tree.isLinked(n) {
+			found.Links = f.links(n, found.Links)
+		}
+		return found, f.set.EntryTimeout, nil
 	}
 	err = f.at(n, func(p place) error {
 		dir := parentOf(p)
@@ -159,6 +163,22 @@ func (f *filesystem) stat(n *node, fh uint64) (found object.Node, valid time.Dur
 		return nil
 	})
 	return found, valid, err
+}
+
+// links is the number of names of a file that is open, which may have come and gone since it was opened.
+func (f *filesystem) links(n *node, otherwise uint32) (links uint32) {
+	err := f.at(n, func(p place) error {
+		now, err := f.store.Stat(f.base, p.bucket, p.key)
+		if err == nil && now.Inode != n.inode {
+			err = errStale
+		}
+		links = now.Links
+		return err
+	})
+	if err != nil {
+		return otherwise
+	}
+	return links
 }
 
 // validity is how long the kernel may keep what the engine said after the counter of a directory was read.

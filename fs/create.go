@@ -52,7 +52,7 @@ func (f *filesystem) Create(_ <-chan struct{}, in *fuse.CreateIn, name string, o
 			return err
 		}
 		n := f.tell(dir, name, what, f.set.EntryTimeout, &out.EntryOut)
-		out.Fh = f.opened(n, file, in.Flags)
+		out.Fh = f.opened(n, file)
 		out.OpenFlags = fuse.FOPEN_KEEP_CACHE
 		return nil
 	}))

@@ -6,6 +6,7 @@ import (
 	"io"
 	"slices"
 	"sync"
+	"sync/atomic"
 	"syscall"
 	"time"
 
@@ -21,6 +22,24 @@ type openFile struct {
 	*object.File
 	refs int  // guarded by tree.mu
 	held bool // by no handle, but for as long as the kernel knows the node
+
+	away atomic.Int64 // until when the key is taken to be out of reach, in nanoseconds of Unix time
+}
+
+// keyAway is how long a reader is spared the wait for a key that was just not to be had: the kernel asks up to four times
+// for the bytes of one read(2), and each would wait in full.
+const keyAway = time.Second
+
+// read reads as File.ReadAt does, and fails at once while the key is out of reach.
+func (o *openFile) read(ctx context.Context, p []byte, off int64) (int, error) {
+	if time.Now().UnixNano() < o.away.Load() {
+		return 0, syscall.EIO
+	}
+	n, err := o.ReadAt(ctx, p, off)
+	if err != nil && object.KindOf(err) == object.KindUnavailable {
+		o.away.Store(time.Now().Add(keyAway).UnixNano())
+	}
+	return n, err
 }
 
 // handle is what the kernel has open.
@@ -59,6 +78,12 @@ func (h *handles) remove(fh uint64) *handle {
 	return one
 }
 
+func (h *handles) size() int {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	return len(h.open)
+}
+
 // file is the open file of a handle, nil if it has none.
 func (h *handles) file(fh uint64) *openFile {
 	if one := h.get(fh); one != nil {
@@ -76,7 +101,7 @@ type stamp struct {
 func stampOf(n *object.Node) stamp { return stamp{n.Info.ModTime, n.Info.Size} }
 
 // opened registers an opening and returns its handle.
-func (f *filesystem) opened(n *node, file *object.File, flags uint32) uint64 {
+func (f *filesystem) opened(n *node, file *object.File) uint64 {
 	one := &openFile{File: file, refs: 1}
 	f.tree.mu.Lock()
 	n.open = append(n.open, one)
@@ -151,6 +176,11 @@ func joinClose(err error, file *object.File) error {
 // withFile calls fn with a file of a node, which is open for so long.
 func (f *filesystem) withFile(ctx context.Context, n *node, fn func(*openFile) error) error {
 	file, err := f.openFile(ctx, n)
+	if err != nil && missing(err) {
+		if shared := f.share(n); shared != nil { // it has no name any more
+			return errors.Join(fn(shared), f.release(n, shared))
+		}
+	}
 	if err != nil {
 		return err
 	}
@@ -181,7 +211,7 @@ func (f *filesystem) Open(_ <-chan struct{}, in *fuse.OpenIn, out *fuse.OpenOut)
 	if f.unchanged(n, file) {
 		out.OpenFlags = fuse.FOPEN_KEEP_CACHE
 	}
-	out.Fh = f.opened(n, file, in.Flags)
+	out.Fh = f.opened(n, file)
 	return fuse.OK
 }
 
@@ -199,7 +229,7 @@ func (f *filesystem) Read(_ <-chan struct{}, in *fuse.ReadIn, buf []byte) (fuse.
 	if file == nil {
 		return nil, fuse.EBADF
 	}
-	n, err := file.ReadAt(f.calling(in.Caller), buf, int64(in.Offset))
+	n, err := file.read(f.calling(in.Caller), buf, int64(in.Offset))
 	if err != nil && !errors.Is(err, io.EOF) {
 		return nil, f.status(err)
 	}

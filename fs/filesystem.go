@@ -57,15 +57,15 @@ const errStale = syscall.ESTALE
 // called again with the new place.
 func (f *filesystem) at(n *node, fn func(place) error) error {
 	for {
+		ended := f.tree.ended.Load()
 		p, ok := f.tree.place(n)
 		if !ok {
 			return errStale
 		}
 		err := fn(p)
-		if err == nil || !missing(err) {
+		if err == nil || !missing(err) || !f.tree.settle(ended) {
 			return err
 		}
-		f.tree.settle()
 		if again, ok := f.tree.place(n); !ok || again == p {
 			return err
 		}

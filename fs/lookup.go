@@ -139,5 +139,6 @@ func (f *filesystem) tell(dir *node, name string, what found, valid time.Duratio
 	out.SetEntryTimeout(valid)
 	out.SetAttrTimeout(valid)
 	f.tree.told(n, out.Mode, out.Gid)
+	f.tree.sawLinks(n, what.node.Links)
 	return n
 }

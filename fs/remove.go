@@ -95,7 +95,7 @@ func (f *filesystem) Rename(_ <-chan struct{}, in *fuse.RenameIn, name, newName 
 		if !missing(err) {
 			return f.status(err)
 		}
-		f.tree.settle()
+		f.tree.settle(0)
 		after, ok := f.tree.place(r.from)
 		afterTo, okTo := f.tree.place(r.to)
 		if !ok || !okTo || after == before && afterTo == beforeTo {
@@ -112,8 +112,7 @@ type rename struct {
 }
 
 func (f *filesystem) rename(r *rename) error {
-	f.tree.renaming.RLock()
-	defer f.tree.renaming.RUnlock()
+	defer f.tree.beginRename()()
 	from, ok := f.tree.place(r.from)
 	to, okTo := f.tree.place(r.to)
 	switch {

@@ -56,6 +56,15 @@ func stat(t *testing.T, path string) unix.Stat_t {
 	return st
 }
 
+func fstat(t *testing.T, f *os.File) unix.Stat_t {
+	t.Helper()
+	var st unix.Stat_t
+	if err := unix.Fstat(int(f.Fd()), &st); err != nil {
+		t.Errorf("fstat: %v", err)
+	}
+	return st
+}
+
 func create(t *testing.T, path, text string) {
 	t.Helper()
 	if err := os.WriteFile(path, []byte(text), 0o644); err != nil {
@@ -170,6 +179,20 @@ func testLink(t *testing.T, dir string) {
 	create(t, b, "through the other name")
 	if text, err := os.ReadFile(a); string(text) != "through the other name" {
 		t.Errorf("a holds %q, %v", text, err)
+	}
+	open, err := os.Open(b)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer open.Close()
+	third := filepath.Join(dir, "third")
+	wantErr(t, "a third name", unix.Link(a, third), 0)
+	if st := fstat(t, open); st.Nlink != 3 {
+		t.Errorf("%d links of an open file, want 3", st.Nlink)
+	}
+	wantErr(t, "unlink of the third", unix.Unlink(third), 0)
+	if st := fstat(t, open); st.Nlink != 2 {
+		t.Errorf("%d links of an open file, want 2", st.Nlink)
 	}
 	wantErr(t, "link over", unix.Link(a, b), syscall.EEXIST)
 	wantErr(t, "link of a directory", unix.Link(dir, filepath.Join(dir, "d")), syscall.EPERM)

@@ -106,6 +106,17 @@ func (t *Table) List() []Target {
 	return list
 }
 
+// Load tells how many mounts there are, how many files and directories the kernel knows of them, and how many are open.
+func (t *Table) Load() (mounts, nodes, handles int) {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	for _, m := range t.mounts {
+		nodes += m.fs.tree.size()
+		handles += m.fs.handles.size()
+	}
+	return len(t.mounts), nodes, handles
+}
+
 // closeTimeout is how long Close waits for those who use a mount that was cut off.
 const closeTimeout = 2 * time.Second
 

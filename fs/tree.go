@@ -4,6 +4,7 @@ import (
 	"slices"
 	"strings"
 	"sync"
+	"sync/atomic"
 
 	"github.com/hanwen/go-fuse/v2/fuse"
 )
@@ -38,6 +39,7 @@ type node struct {
 	gid      uint32
 	entries  int    // of a directory: how many it has at least, as of
 	counted  uint64 // this state of its counter
+	linked   bool   // it had several names
 	used     uint64 // turn of the clock of the trimmer at which it was last looked up
 }
 
@@ -69,6 +71,18 @@ type tree struct {
 
 	// renaming is held shared from before a rename reaches the engine until the tree says the same.
 	renaming sync.RWMutex
+	begun    atomic.Uint64 // renames
+	ended    atomic.Uint64
+}
+
+// beginRename begins a rename; end ends it.
+func (t *tree) beginRename() (end func()) {
+	t.begun.Add(1)
+	t.renaming.RLock()
+	return func() {
+		t.renaming.RUnlock()
+		t.ended.Add(1)
+	}
 }
 
 func newTree(base place, inode uint64) *tree {
@@ -276,10 +290,15 @@ func (t *tree) moved(from *node, name string, to *node, newName, newSegment stri
 	}
 }
 
-// settle waits for the renames that are under way.
-func (t *tree) settle() {
+// settle waits for the renames that are under way. It answers false when there was none since ended was what it is
+// told, so that nothing can have moved.
+func (t *tree) settle(ended uint64) bool {
+	if t.begun.Load() == ended {
+		return false
+	}
 	t.renaming.Lock()
 	defer t.renaming.Unlock()
+	return true
 }
 
 // inherit returns what a directory passes on to what is made in it.
@@ -312,6 +331,23 @@ func (t *tree) crowded(n *node, state uint64) bool {
 	t.mu.RLock()
 	defer t.mu.RUnlock()
 	return n.entries > countedEntries && n.counted == state
+}
+
+// sawLinks takes note of the number of a file's names.
+func (t *tree) sawLinks(n *node, links uint32) {
+	if links < 2 || n.isDir() {
+		return
+	}
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	n.linked = true
+}
+
+// isLinked reports whether a file had several names.
+func (t *tree) isLinked(n *node) bool {
+	t.mu.RLock()
+	defer t.mu.RUnlock()
+	return n.linked
 }
 
 // size is the number of nodes.

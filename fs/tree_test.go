@@ -190,3 +190,25 @@ func TestCrowded(t *testing.T) {
 		t.Error("crowded, though as many may be left as are counted")
 	}
 }
+
+func TestSettle(t *testing.T) {
+	t.Parallel()
+	tr := newTree(place{bucket: "b"}, 1)
+	before := tr.ended.Load()
+	if tr.settle(before) {
+		t.Error("nothing was renamed, and it was waited")
+	}
+	end := tr.beginRename()
+	waited := make(chan bool)
+	go func() { waited <- tr.settle(before) }()
+	end()
+	if !<-waited {
+		t.Error("a rename that was under way was not waited for")
+	}
+	if !tr.settle(before) {
+		t.Error("a rename that has ended meanwhile went unnoticed")
+	}
+	if tr.settle(tr.ended.Load()) {
+		t.Error("renames of before count")
+	}
+}

@@ -77,8 +77,11 @@ func build(ctx context.Context, cfg *config.Config, log *slog.Logger) (_ *house,
 	if h.server, err = s3api.New(options); err != nil {
 		return nil, err
 	}
+	if err := h.openMounts(ctx, cfg.Mount); err != nil {
+		return nil, err
+	}
 	h.openMetrics(cfg.Metrics, h.keys, h.chunks, h.driver)
-	return h, h.openMounts(ctx, cfg.Mount)
+	return h, nil
 }
 
 // open opens the store.

@@ -1,6 +1,8 @@
 // Command coffer is an encrypted object store that speaks S3.
 //
 //	coffer serve          serve the store; the first start makes it
+//	coffer mount, umount  mount buckets as directories, by the running server or
+//	                      without one; mount.coffer is the same for fstab(5)
 //	coffer config check   say what is wrong with the configuration, or what is in force
 //	coffer unlock …       manage the secrets that unlock the store
 //	coffer audit …        check and read the audit log

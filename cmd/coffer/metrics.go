@@ -40,7 +40,7 @@ func (h *house) openMetrics(cfg config.Metrics, keys metrics.Keys, chunks chunk.
 	if h.metrics == nil {
 		return
 	}
-	sources := metrics.Sources{Keys: keys, Engine: h.store.Load(), Front: h.server, Metastore: func() metrics.Metastore {
+	sources := metrics.Sources{Keys: keys, Engine: h.store.Load(), Front: h.server, Mounts: h.mounts, Metastore: func() metrics.Metastore {
 		s := meta.Stats()
 		return metrics.Metastore{
 			TableBytes: s.TableBytes, LogBytes: s.LogBytes, Transactions: s.Transactions, Flushes: s.Flushes, Conflicts: s.Conflicts,

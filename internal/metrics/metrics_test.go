@@ -194,6 +194,11 @@ type front struct{}
 
 func (front) Load() s3api.Load { return s3api.Load{Requests: 3, Connections: 4} }
 
+// mounts is a table of mounts.
+type mounts struct{}
+
+func (mounts) Load() (mounts, nodes, handles int) { return 6, 7, 8 }
+
 // engine tells of rewraps, and has nothing else to tell.
 type engine struct{ jobs []object.RewrapJob }
 
@@ -212,7 +217,7 @@ func TestRewraps(t *testing.T) {
 		{State: object.JobFailed, Total: 8, Report: report(3, 2, 1)},
 	}}
 	m := metrics.New(metrics.Options{})
-	m.Read(metrics.Sources{Keys: keys{}, Engine: e, Front: front{}, Metastore: func() metrics.Metastore { return metrics.Metastore{} }})
+	m.Read(metrics.Sources{Keys: keys{}, Engine: e, Front: front{}, Mounts: mounts{}, Metastore: func() metrics.Metastore { return metrics.Metastore{} }})
 	check(t, ask(t, m), []want{
 		{"coffer_kms_rewrap_jobs", []string{"state", "running"}, 2},
 		{"coffer_kms_rewrap_jobs", []string{"state", "done"}, 1},
@@ -258,7 +263,7 @@ func TestSources(t *testing.T) {
 	}
 	store := objecttest.New().Open(t, nil)
 	m := metrics.New(metrics.Options{Version: "v1"})
-	m.Read(metrics.Sources{Keys: k, Audit: guard{}, Engine: store, Front: front{}, Metastore: func() metrics.Metastore {
+	m.Read(metrics.Sources{Keys: k, Audit: guard{}, Engine: store, Front: front{}, Mounts: mounts{}, Metastore: func() metrics.Metastore {
 		return metrics.Metastore{TableBytes: 1, LogBytes: 2, Transactions: 3, Flushes: 4, Conflicts: 5}
 	}})
 	got := ask(t, m)
@@ -290,6 +295,9 @@ func TestSources(t *testing.T) {
 		{"coffer_kms_rotation_due_keys", nil, 2},
 		{"coffer_s3_requests_in_flight", nil, 3},
 		{"coffer_s3_connections", nil, 4},
+		{"coffer_mounts", nil, 6},
+		{"coffer_mount_nodes", nil, 7},
+		{"coffer_mount_handles", nil, 8},
 		{"coffer_metastore_bytes", []string{"part", "tables"}, 1},
 		{"coffer_metastore_flushes_total", nil, 4},
 		{"coffer_collector_backlog", nil, 0},
@@ -325,7 +333,7 @@ func TestStart(t *testing.T) {
 		}
 	}
 	m := metrics.New(metrics.Options{})
-	m.Read(metrics.Sources{Keys: keys{}, Engine: store, Front: front{}, Metastore: func() metrics.Metastore { return metrics.Metastore{} }})
+	m.Read(metrics.Sources{Keys: keys{}, Engine: store, Front: front{}, Mounts: mounts{}, Metastore: func() metrics.Metastore { return metrics.Metastore{} }})
 	ln, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {
 		t.Fatal(err)

@@ -30,6 +30,11 @@ type Front interface {
 	Load() s3api.Load
 }
 
+// Mounts is what a *fs.Table tells.
+type Mounts interface {
+	Load() (mounts, nodes, handles int)
+}
+
 // Audit is what an *audit.Guard tells.
 type Audit interface {
 	Status() audit.GuardStatus
@@ -48,6 +53,7 @@ type Sources struct {
 	Audit     Audit
 	Engine    Engine
 	Front     Front
+	Mounts    Mounts
 	Metastore func() Metastore
 }
 
@@ -78,6 +84,10 @@ func (r *reader) Collect(to chan<- prometheus.Metric) {
 	load := r.Front.Load()
 	e.gauge("s3_requests_in_flight", "Requests being served.", float64(load.Requests))
 	e.gauge("s3_connections", "Open connections.", float64(load.Connections))
+	mounts, nodes, handles := r.Mounts.Load()
+	e.gauge("mounts", "Mounts that are served.", float64(mounts))
+	e.gauge("mount_nodes", "Files and directories that the kernel knows.", float64(nodes))
+	e.gauge("mount_handles", "Files and directories that are open.", float64(handles))
 }
 
 // emitter sends numbers. Labels are pairs of name and value.

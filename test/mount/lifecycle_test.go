@@ -5,13 +5,19 @@ package mount
 import (
 	"errors"
 	"fmt"
+	"io"
+	"net/http"
 	"os"
 	"os/exec"
 	"path/filepath"
 	"strings"
+	"sync"
 	"syscall"
 	"testing"
 	"time"
+
+	"github.com/aws/aws-sdk-go-v2/aws"
+	"github.com/aws/aws-sdk-go-v2/service/s3"
 )
 
 // TestKilledServer leaves no hung mount: the next start detaches it and mounts again, and what was synced is there.
@@ -55,7 +61,11 @@ func (w *world) coffer(args ...string) (string, error) {
 		w.tb.Fatal(err)
 	}
 	cmd := exec.Command(program, args...)
-	cmd.Env = append(os.Environ(), "COFFER_CONFIG_DIR="+filepath.Join(w.dir, "config"), "COFFER_DATA="+filepath.Join(w.dir, "data"))
+	cmd.Env = append(os.Environ(), "COFFER_CONFIG_DIR="+filepath.Join(w.dir, "config"), "COFFER_DATA="+filepath.Join(w.dir, "data"),
+		"COFFER_ROOT_USER="+w.key, "COFFER_ROOT_PASSWORD="+w.secret, "COFFER_METRICS_LISTEN=off")
+	if w.server != nil {
+		cmd.Env = append(cmd.Env, "COFFER_ENDPOINT="+w.server.URL)
+	}
 	out, err := cmd.CombinedOutput()
 	return string(out), err
 }
@@ -136,6 +146,65 @@ func TestReadOnly(t *testing.T) {
 	if text, err := os.ReadFile(filepath.Join(w.work, "f")); string(text) != "x" {
 		t.Errorf("f holds %q, %v", text, err)
 	}
+}
+
+// TestWalk walks more files than the mount may remember: the kernel is asked to forget those that were not used.
+func TestWalk(t *testing.T) {
+	const memory, nodes, total = "16MiB", 8 << 10, 20_000
+	w := newWorld(t, "--mount-memory", memory, "--metrics-listen", "127.0.0.1:0", "--mount-entry-timeout", "1h")
+	var group sync.WaitGroup
+	for i := range threads {
+		group.Go(func() {
+			for j := i; j < total; j += threads {
+				key := fmt.Sprintf("d%d/f%d", j%100, j)
+				if _, err := w.s3.PutObject(t.Context(), &s3.PutObjectInput{Bucket: aws.String(bucket), Key: &key, Body: strings.NewReader("x")}); err != nil {
+					t.Error(err)
+					return
+				}
+			}
+		})
+	}
+	group.Wait()
+	found := 0
+	err := filepath.WalkDir(w.work, func(path string, d os.DirEntry, err error) error {
+		if err == nil && !d.IsDir() {
+			found++
+			_, err = d.Info()
+		}
+		return err
+	})
+	if err != nil || found != total {
+		t.Errorf("%d of %d files, %v", found, total, err)
+	}
+	for known := w.known(); known > nodes; known = w.known() {
+		time.Sleep(20 * time.Millisecond)
+	}
+}
+
+// known is how many files and directories the server says that the kernel knows.
+func (w *world) known() int {
+	w.tb.Helper()
+	log, err := os.ReadFile(filepath.Join(w.dir, "log"))
+	if err != nil {
+		w.tb.Fatal(err)
+	}
+	_, rest, _ := strings.Cut(string(log), `"msg":"serving metrics","address":"`)
+	address, _, _ := strings.Cut(rest, `"`)
+	resp, err := http.Get("http://" + address + "/metrics")
+	if err != nil {
+		w.tb.Fatal(err)
+	}
+	defer resp.Body.Close()
+	text, err := io.ReadAll(resp.Body)
+	if err != nil {
+		w.tb.Fatal(err)
+	}
+	_, rest, _ = strings.Cut(string(text), "\ncoffer_mount_nodes ")
+	n := 0
+	if _, err := fmt.Sscan(rest, &n); err != nil {
+		w.tb.Fatalf("coffer_mount_nodes: %v", err)
+	}
+	return n
 }
 
 // TestOrdinaryUser mounts by fusermount3, without root.

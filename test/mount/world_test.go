@@ -23,9 +23,10 @@ import (
 
 // flags of the test binary, which the testing package parses before the first test.
 var (
-	binary = flag.String("coffer", "../../bin/coffer", "binary of the server")
-	checks = flag.Int("checks", 2000, "checks of TestCoherence")
-	files  = flag.Int("files", 2000, "files of the repository that git works on")
+	binary  = flag.String("coffer", "../../bin/coffer", "binary of the server")
+	checks  = flag.Int("checks", 2000, "checks of TestCoherence")
+	renames = flag.Int("renames", 100, "renames of TestRenameIsAtomic")
+	files   = flag.Int("files", 2000, "files of the repository that git works on")
 )
 
 const bucket = "bucket"
@@ -50,7 +51,7 @@ func newWorld(tb testing.TB, args ...string) *world {
 	dir := tb.TempDir()
 	w := &world{tb: tb, dir: dir, mount: filepath.Join(dir, "mount"), key: "the-access-key", secret: "the-secret-key"}
 	w.work = filepath.Join(w.mount, bucket)
-	w.args = append([]string{"--mount", w.mount, "--metrics-listen", "off"}, args...)
+	w.args = append([]string{"--mount", w.mount, "--metrics-listen", "off", "--log-format", "json"}, args...)
 	w.start()
 	tb.Cleanup(w.stop)
 	if err := os.Mkdir(w.work, 0o755); err != nil {
