@@ -95,7 +95,7 @@ func TestKeysAway(t *testing.T) {
 // audited looks for what the mount has done in the log.
 func (w *world) audited() {
 	w.tb.Helper()
-	files, err := filepath.Glob(filepath.Join(w.dir, "data", "audit", "*"))
+	files, err := filepath.Glob(filepath.Join(w.dir, "config", "audit", "*"))
 	if err != nil {
 		w.tb.Fatal(err)
 	}
