@@ -67,8 +67,9 @@ func parseAuditFiles(s string) (int, error) {
 }
 
 // auditDir gives the directory of the audit log where none is named. A log belongs to the keys that chain it, so its place
-// follows from the configuration directory alone, whoever names that and in which way: each has another, and so no two stores
-// share one.
+// follows from the path of the configuration directory, whether that is a default or was named: in one environment each has
+// another. Who moves XDG_CONFIG_HOME and leaves XDG_STATE_HOME can still bring two stores to one log; that the second's key
+// does not open it keeps them apart then.
 func (src Sources) auditDir(configDir string) string {
 	usual, _ := src.defaultPlaces()
 	state, user := src.lookup("XDG_STATE_HOME"), src.lookup("HOME")

@@ -7,7 +7,7 @@ import (
 	"testing"
 )
 
-// TestAuditDir finds the default place of the log, which no two configuration directories share.
+// TestAuditDir finds the default place of the log, which in one environment no two configuration directories share.
 func TestAuditDir(t *testing.T) {
 	t.Parallel()
 	cases := []struct {
