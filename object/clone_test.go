@@ -69,6 +69,7 @@ func TestCloneSharesChunks(t *testing.T) {
 			if err := s.Delete(ctx, object.DeleteRequest{Bucket: "bucket", Key: "target"}); err != nil {
 				t.Fatal(err)
 			}
+			s.SettleFiles(ctx)
 			collectAll(t, s)
 			wantEmpty(t, env, s)
 		})

@@ -41,6 +41,7 @@ func leftovers(t testing.TB, env *objecttest.Env) (chunks int, keys map[byte]int
 // wantEmpty collects and then finds nothing of any object in the store.
 func wantEmpty(t testing.TB, env *objecttest.Env, s *object.Store) {
 	t.Helper()
+	s.SettleFiles(context.Background())
 	if _, err := s.Collect(context.Background()); err != nil {
 		t.Fatal(err)
 	}

@@ -14,6 +14,18 @@ import (
 // CommitFiles commits what is open, however young, as the Store does by itself within 5 seconds.
 func (s *Store) CommitFiles(ctx context.Context) { s.files.commitOld(ctx, s.opts.Now().Add(time.Hour)) }
 
+// SettleFiles commits what was changed until no file is open any more. All Files are closed; the background may be about to
+// neaten some.
+func (s *Store) SettleFiles(ctx context.Context) {
+	for {
+		s.CommitFiles(ctx)
+		if open, _ := s.files.count(); open == 0 {
+			return
+		}
+		time.Sleep(time.Millisecond)
+	}
+}
+
 // SetPatience sets how long writes of S3 wait for those who watch.
 func (s *Store) SetPatience(d time.Duration) { s.watchers.patience = d }
 

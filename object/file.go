@@ -33,8 +33,9 @@ type openFile struct {
 
 	// Guarded by files.mu.
 	key      string
-	nameless bool  // the object has no name any more
-	renamed  int64 // when its names changed last, in Unix nanoseconds
+	place    nameID // in files.unborn
+	nameless bool   // the object has no name any more
+	renamed  int64  // when its names changed last, in Unix nanoseconds
 	openers  int
 
 	mu     sync.RWMutex // guards what follows
@@ -134,8 +135,7 @@ func (s *Store) createFile(ctx context.Context, req *CreateRequest) (*openFile, 
 	f.keys, f.unuse = []*cipher.DataKey{key}, plan.done
 	f.unborn, f.data, f.since, f.sum = true, true, now, newMD5(r)
 	f.write([]byte(req.Target), 0, now)
-	if err := s.enterUnborn(ctx, f, r.Attributes.Mode); err != nil {
-		f.dispose()
+	if err := s.enterUnborn(ctx, f, req.Key, req.Attr.Mode); err != nil {
 		return nil, err
 	}
 	if work.check() != nil { // before anybody could find the file
@@ -144,16 +144,18 @@ func (s *Store) createFile(ctx context.Context, req *CreateRequest) (*openFile, 
 	return f, nil
 }
 
-// enterUnborn adds a file to those that are open, if its name is free. One that is no regular file is committed.
-func (s *Store) enterUnborn(ctx context.Context, f *openFile, mode uint32) error {
+// enterUnborn adds a file to those that are open, if its name is free. One that is no regular file is committed. With an
+// error the file is given up.
+func (s *Store) enterUnborn(ctx context.Context, f *openFile, key string, mode uint32) error {
 	if !s.files.admitUnborn(f) {
+		f.dispose()
 		return errKind(KindExists)
 	}
-	there, _, err := s.find(ctx, f.bucket, f.key, "")
+	there, _, err := s.find(ctx, f.bucket, key, "")
 	switch {
-	case there != nil:
+	case there != nil && there.Object != f.object: // else somebody has committed it already, such as for a rename
 		err = errKind(KindExists)
-	case kindOfCause(err) == KindNoSuchKey:
+	case there != nil || kindOfCause(err) == KindNoSuchKey:
 		err = nil
 		if mode&modeType != modeRegular {
 			f.mu.Lock()
@@ -164,10 +166,8 @@ func (s *Store) enterUnborn(ctx context.Context, f *openFile, mode uint32) error
 	if err == nil {
 		return nil
 	}
-	s.files.mu.Lock()
-	delete(s.files.open, f.object)
-	delete(s.files.unborn, nameID{f.bucketID, f.key})
-	s.files.mu.Unlock()
+	f.giveUp()
+	s.files.leave(f)
 	if kindOfCause(err) == KindStale {
 		err = errKind(KindExists)
 	}
@@ -266,15 +266,22 @@ func (s *Store) dropUnborn(bucket cipher.BucketID, key string) bool {
 	if f == nil {
 		return false
 	}
-	f.mu.Lock()
-	dropped := f.unborn
-	if dropped {
-		s.files.born(f)
-		s.files.unnamed(f.object, key, "")
-	}
-	f.mu.Unlock()
+	dropped := f.giveUp()
 	s.files.forget(f)
 	return dropped
+}
+
+// giveUp takes the name of a file away that S3 does not know yet. It answers false where S3 does.
+func (f *openFile) giveUp() bool {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	if !f.unborn {
+		return false
+	}
+	key, _ := f.store.files.name(f)
+	f.store.files.born(f)
+	f.store.files.unnamed(f.object, key, "")
+	return true
 }
 
 // dispose gives back what an open file holds. Nobody has it any more.

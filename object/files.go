@@ -158,6 +158,7 @@ func (t *files) admitUnborn(f *openFile) bool {
 	if t.unborn[id] != nil {
 		return false
 	}
+	f.place = id
 	t.unborn[id], t.open[f.object] = f, f
 	f.openers++
 	return true
@@ -167,9 +168,13 @@ func (t *files) admitUnborn(f *openFile) bool {
 func (t *files) born(f *openFile) {
 	t.mu.Lock()
 	defer t.mu.Unlock()
-	id := nameID{f.bucketID, f.key}
-	if t.unborn[id] == f {
-		delete(t.unborn, id)
+	t.bear(f)
+}
+
+// bear is born with the lock held.
+func (t *files) bear(f *openFile) {
+	if t.unborn[f.place] == f {
+		delete(t.unborn, f.place)
 	}
 }
 
@@ -220,14 +225,14 @@ func (t *files) renamed(bucket cipher.BucketID, from, to string) {
 	for _, f := range t.open {
 		rest, below := strings.CutPrefix(f.key, from)
 		if f.bucketID == bucket && below && (rest == "" || strings.HasSuffix(from, "/")) {
-			was := nameID{bucket, f.key}
 			f.key = to + rest
 			if rest == "" {
 				f.renamed = now
 			}
-			if t.unborn[was] == f {
-				delete(t.unborn, was)
-				t.unborn[nameID{bucket, f.key}] = f
+			if t.unborn[f.place] == f {
+				delete(t.unborn, f.place)
+				f.place = nameID{bucket, f.key}
+				t.unborn[f.place] = f
 			}
 		}
 	}
@@ -278,9 +283,7 @@ func (t *files) forget(f *openFile) {
 	idle := f.openers == 0 && !(f.isUntidy() && !f.nameless) && (f.since.IsZero() || f.nameless) && t.open[f.object] == f
 	if idle {
 		delete(t.open, f.object)
-		if id := (nameID{f.bucketID, f.key}); t.unborn[id] == f {
-			delete(t.unborn, id)
-		}
+		t.bear(f)
 	}
 	t.mu.Unlock()
 	if idle {

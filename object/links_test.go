@@ -115,7 +115,7 @@ func TestHardLinks(t *testing.T) {
 		}
 	}
 	wantCensus(t, s)
-	s.CommitFiles(ctx)
+	s.SettleFiles(ctx)
 	if _, err := s.Collect(ctx); err != nil {
 		t.Fatal(err)
 	}
