@@ -20,6 +20,7 @@ type bodyWriter struct {
 	grant  *grant
 	intent *intent
 	worker worker
+	frame  int // bytes of plaintext in a frame
 
 	sealer  *cipher.ChunkWriter // nil between chunks
 	file    chunk.Writer
@@ -44,7 +45,7 @@ func (s *Store) newBodyWriter(ctx context.Context, key *cipher.DataKey, mode cip
 	if err != nil {
 		return nil, err
 	}
-	w := &bodyWriter{store: s, key: key, grant: g, intent: in, worker: s.sealer(mode)}
+	w := &bodyWriter{store: s, key: key, grant: g, intent: in, worker: s.sealer(mode), frame: s.opts.FrameSize}
 	w.commits.SetLimit(1)
 	return w, nil
 }
@@ -96,7 +97,7 @@ func (w *bodyWriter) begin(ctx context.Context) error {
 	if w.file, err = w.store.opts.Chunks.Create(ctx, id); err != nil {
 		return err
 	}
-	if w.sealer, err = cipher.NewChunkWriter(w.file, w.key, id, w.store.opts.FrameSize); err != nil {
+	if w.sealer, err = cipher.NewChunkWriter(w.file, w.key, id, w.frame); err != nil {
 		return err
 	}
 	w.extents = append(w.extents, extent{Offset: w.size, Chunk: id, Place: inChunkStore})

@@ -43,7 +43,7 @@ func (f *openFile) seal(ctx context.Context) error {
 			g.release()
 			return err
 		}
-		f.grant = g
+		f.grant, f.stream.frame = g, f.store.opts.FileFrame
 	}
 	hashed := f.hashMemory()
 	var sealed []extent
@@ -257,7 +257,7 @@ func (c *fileCommit) sealInline(ctx context.Context) error {
 		c.tag = etagOf(sum[:])
 	}
 	start := time.Now()
-	c.inline, err = cipher.SealChunk(nil, f.keys[0], c.chunk, f.store.opts.FrameSize, plaintext)
+	c.inline, err = cipher.SealChunk(nil, f.keys[0], c.chunk, f.store.opts.FileFrame, plaintext)
 	f.store.sealer(f.base.Encryption.mode()).did(ctx, int64(len(plaintext)), start, err)
 	if err != nil {
 		return err

@@ -28,6 +28,7 @@ type Options struct {
 	InlineLimit  int              // bytes; bodies up to it lie in the metastore. Default 16 KiB, at most 47 KiB
 	ChunkSize    int64            // bytes of plaintext in a chunk file. Default 64 MiB
 	FrameSize    int              // bytes of plaintext in a frame. Default cipher.DefaultFrameSize
+	FileFrame    int              // the same in what Files seal, which is read here and there. Default 4 KiB, at most FrameSize
 	SealAfter    int64            // bytes written to a File that gather in memory before they are sealed. Default 4 MiB
 	WriteMemory  int64            // bytes written to all Files that may gather; above it each seals its own. Default 64 MiB
 	CloneLeast   int64            // bytes that CloneRange shares at least; it copies fewer. Default 64 KiB
@@ -46,6 +47,7 @@ const DefaultKeyID = "coffer-sse-s3"
 const (
 	DefaultInlineLimit  = 16 << 10 // BenchmarkInlineLimit: above it files are about as quick to put, and quicker to get
 	DefaultChunkSize    = 64 << 20
+	DefaultFileFrame    = 4 << 10 // BenchmarkFileFrame: reading here and there is much quicker, reading in order as quick
 	DefaultSealAfter    = 4 << 20
 	DefaultWriteMemory  = 64 << 20
 	DefaultCloneLeast   = 64 << 10
@@ -71,6 +73,7 @@ func (o *Options) setDefaults() error {
 	o.InlineLimit = orDefault(o.InlineLimit, DefaultInlineLimit)
 	o.ChunkSize = orDefault(o.ChunkSize, DefaultChunkSize)
 	o.FrameSize = orDefault(o.FrameSize, cipher.DefaultFrameSize)
+	o.FileFrame = min(orDefault(o.FileFrame, DefaultFileFrame), o.FrameSize)
 	o.SealAfter = orDefault(o.SealAfter, DefaultSealAfter)
 	o.WriteMemory = orDefault(o.WriteMemory, DefaultWriteMemory)
 	o.CloneLeast = orDefault(o.CloneLeast, DefaultCloneLeast)
