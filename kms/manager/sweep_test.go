@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"slices"
+	"sync"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -73,8 +74,11 @@ func TestSweep(t *testing.T) {
 		w := newWorld()
 		sweeps := make(chan []manager.Swept, 100)
 		w.options.OnSwept = func(_ context.Context, s []manager.Swept) { sweeps <- s }
+		var mu sync.Mutex
 		records := map[string]manager.Use{}
 		w.options.Record = func(_ context.Context, u manager.Use) error {
+			mu.Lock()
+			defer mu.Unlock()
 			records[u.Op] = u
 			return nil
 		}
@@ -108,8 +112,11 @@ func TestSweep(t *testing.T) {
 		for _, use := range []manager.Use{
 			{Op: manager.OpRotate, Instance: in, KeyID: "old", Version: 2}, {Op: manager.OpDestroy, Instance: in, KeyID: "free", Version: 1},
 		} {
-			if records[use.Op] != use {
-				t.Errorf("the record of %s is %+v", use.Op, records[use.Op])
+			mu.Lock()
+			got := records[use.Op]
+			mu.Unlock()
+			if got != use {
+				t.Errorf("the record of %s is %+v", use.Op, got)
 			}
 		}
 		wantKind(t, free.check(t.Context(), m), kms.NotFound)
