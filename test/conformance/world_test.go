@@ -153,7 +153,7 @@ func (w *world) serve(environ []string) {
 	}
 	w.server = server
 	maps.Copy(w.environ, map[string]string{
-		"URL": server.URL, "DATA": filepath.Join(dir, "data"), "ACCESS_KEY": server.AccessKey, "SECRET_KEY": server.SecretKey,
+		"URL": server.URL, "AUDIT": filepath.Join(dir, "config", "audit"), "ACCESS_KEY": server.AccessKey, "SECRET_KEY": server.SecretKey,
 		"AWS_ACCESS_KEY_ID": server.AccessKey, "AWS_SECRET_ACCESS_KEY": server.SecretKey,
 		"SIGN": "--aws-sigv4 aws:amz:us-east-1:s3 --user " + server.AccessKey + ":" + server.SecretKey,
 	})
