@@ -266,7 +266,7 @@ func readKEK(get func([]byte) ([]byte, error), id kekID) (*kekRecord, error) {
 // advance makes the generation after the given one, unless the bucket has it already, and returns the newest.
 func (k *bucketKeys) advance(ctx context.Context, name string, bucket cipher.BucketID, used uint32, keyID string, p *sealingPlan) (uint32, error) {
 	var newest uint32
-	err := k.addGenerated(ctx, name, p.mode, p.ref.KeyID, func(tx *change, record *kekRecord) error {
+	err := k.addGenerated(kms.BegunWith(ctx, p.ref.Instance), name, p.mode, p.ref.KeyID, func(tx *change, record *kekRecord) error {
 		b, err := bucketForUpdate(tx.Tx, name)
 		if err != nil {
 			return err

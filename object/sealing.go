@@ -218,7 +218,7 @@ func (k *keyring) kek(ctx context.Context, name string, b *bucketRecord, p *seal
 	}
 	u := k.uses.begin()
 	p.uses = append(p.uses, u)
-	kek, w, err := k.service.GenerateKEK(ctx, p.mode, p.ref.KeyID, p.context)
+	kek, w, err := k.service.GenerateKEK(kms.BegunWith(ctx, p.ref.Instance), p.mode, p.ref.KeyID, p.context)
 	if err != nil {
 		u.end()
 		return nil, nil, err

@@ -75,6 +75,23 @@ func (m *Manager) writer(mode cipher.Mode, keyID string) (in *instance, key stri
 	return m.serving, key, true, nil
 }
 
+// writerOf is writer for a caller that may have begun with a backend which does not serve any more.
+func (m *Manager) writerOf(ctx context.Context, mode cipher.Mode, keyID string) (in *instance, key string, fallback bool, err error) {
+	in, key, fallback, err = m.writer(mode, keyID)
+	id, begun := kms.Begun(ctx)
+	if err != nil || !begun || in.id == id {
+		return in, key, fallback, err
+	}
+	m.mu.RLock()
+	was := m.instances[id]
+	m.mu.RUnlock()
+	if was == nil {
+		return in, key, fallback, nil
+	}
+	c, _ := was.snapshot()
+	return was, keyID, keyID == c.defaultKey(), nil
+}
+
 // absence says why nobody serves. The caller holds mu.
 func (m *Manager) absence() error {
 	switch {
@@ -106,7 +123,7 @@ func (m *Manager) Resolve(_ context.Context, mode cipher.Mode, keyID string) (km
 func (m *Manager) GenerateKEK(ctx context.Context, mode cipher.Mode, keyID string, keyContext []byte) (*cipher.KEK, kms.Wrapped, error) {
 	const op = OpGenerate
 	start := time.Now()
-	in, key, fallback, err := m.writer(mode, keyID)
+	in, key, fallback, err := m.writerOf(ctx, mode, keyID)
 	if err != nil {
 		return nil, kms.Wrapped{}, kms.NewError(op, keyID, err)
 	}
