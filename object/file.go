@@ -138,7 +138,7 @@ func (s *Store) createFile(ctx context.Context, req *CreateRequest) (*openFile, 
 	if err := s.enterUnborn(ctx, f, req.Key, req.Attr.Mode); err != nil {
 		return nil, err
 	}
-	if work.check() != nil { // before anybody could find the file
+	if work.check() != nil { // keys were taken back while the file was made
 		f.revoke()
 	}
 	return f, nil
